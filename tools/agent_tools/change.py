@@ -1,0 +1,102 @@
+"""One change of one file: planned from what stands there, then committed whole or not at all."""
+
+import errno
+import os
+import secrets
+import stat
+from dataclasses import dataclass
+
+from agent_tools.errors import ToolError
+from agent_tools.workspace import Place, Workspace
+
+_LARGEST = 64 << 20
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a write would do: the real relative path, the bytes before (None: no file) and after."""
+
+    path: str
+    old: bytes | None
+    new: bytes
+
+
+def current(workspace: Workspace, path: str) -> tuple[str, bytes | None]:
+    """The real relative path that a write to `path` would change, and the bytes there now.
+
+    Raises:
+        ToolError: writing there is refused, or something other than a file is there.
+    """
+    try:
+        with workspace.locate(path, writing=True) as place:
+            return place.relative, _content(workspace, place)
+    except FileNotFoundError:
+        return "/".join(p for p in workspace.parts(path) if p not in ("", ".")), None
+
+
+def commit(workspace: Workspace, change: Change) -> None:
+    """Make the change, keeping the file's mode and owner.
+
+    Raises:
+        ToolError: the file is not what the plan saw, is read-only, or cannot be written; it then
+            stands as it was.
+    """
+    with workspace.locate(change.path, writing=True, parents=True) as place:
+        try:
+            _replace(workspace, place, change)
+        except OSError as error:
+            raise _explained(error, change.path) from None
+
+
+def _content(workspace: Workspace, place: Place) -> bytes | None:
+    try:
+        with workspace.open_file(place.relative) as (descriptor, _):
+            if os.fstat(descriptor).st_size > _LARGEST:
+                raise ToolError(f"{place.relative} is larger than 64 MB; too large to change.")
+            with os.fdopen(os.dup(descriptor), "rb") as file:
+                return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def _replace(workspace: Workspace, place: Place, change: Change) -> None:
+    temporary = f".{secrets.token_hex(8)}.agent-tmp"
+    status = place.status() if change.old is not None else None
+    if status and not status.st_mode & 0o222:
+        raise ToolError(f"{place.relative} is read-only.")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o666, dir_fd=place.directory)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(change.new)
+            file.flush()
+            if status:
+                _keep_owner_and_mode(file.fileno(), status)
+            os.fsync(file.fileno())
+        if _content(workspace, place) != change.old:
+            raise ToolError(f"{place.relative} was changed meanwhile; read it again, then write.")
+        os.rename(temporary, place.name, src_dir_fd=place.directory, dst_dir_fd=place.directory)
+    except BaseException:
+        os.unlink(temporary, dir_fd=place.directory)
+        raise
+    os.fsync(place.directory)
+
+
+def _keep_owner_and_mode(descriptor: int, status: os.stat_result) -> None:
+    now = os.fstat(descriptor)
+    if (now.st_uid, now.st_gid) != (status.st_uid, status.st_gid):
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+
+
+def _explained(error: OSError, path: str) -> ToolError:
+    reasons = {
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EFBIG: "the file would be too large",
+        errno.EROFS: "the disk is read-only",
+        errno.EACCES: "permission denied",
+        errno.EPERM: "permission denied",
+    }
+    reason = reasons.get(error.errno or 0, os.strerror(error.errno or 0))
+    return ToolError(f"{path} was not written: {reason}. It stands as it was.")

@@ -1,0 +1,124 @@
+"""The edit_file tool: one exact piece of a file replaced by another."""
+
+import re
+from difflib import SequenceMatcher
+
+from agent_tools import suggest, text
+from agent_tools.change import Change, commit, current
+from agent_tools.errors import ToolError
+from agent_tools.workspace import Workspace
+
+_NUMBERED = re.compile(r"(\d+)\t")
+
+
+def edit_file(workspace: Workspace, path: str, old: str, new: str) -> str:
+    """Replace one exact piece of a file.
+
+    Args:
+        path: File to change.
+        old: Exact text to replace; occurs once.
+        new: Text to put there.
+    """
+    change, line = plan(workspace, path, old, new)
+    commit(workspace, change)
+    return f"Edited {change.path} at line {line}."
+
+
+def plan(workspace: Workspace, path: str, old: str, new: str) -> tuple[Change, int]:
+    """What edit_file would do, and the line where it begins.
+
+    Raises:
+        ToolError: `old` is not there exactly once, or the file is refused or no text.
+    """
+    if not old:
+        raise ToolError("old is empty; give the text to replace, or use write_file.")
+    if old == new:
+        raise ToolError("old and new are the same; nothing to change.")
+    relative, data = current(workspace, path)
+    if data is None:
+        raise suggest.missing(workspace, path)
+    decoded = text.decode(data)
+    if decoded is None:
+        raise ToolError(f"{relative} is a binary file; edit_file changes only text.")
+    content, encoding = decoded
+    found, replacement = _find(content, old, new, relative)
+    start, stop = found.span()
+    newline = text.newline_of(found.group() if "\n" in found.group() else content)
+    replacement = replacement.replace("\r\n", "\n").replace("\n", newline)
+    edited = content[:start] + replacement + content[stop:]
+    return Change(relative, data, encoding.encode(edited)), _line_at(content, start)
+
+
+def _find(content: str, old: str, new: str, path: str) -> tuple[re.Match[str], str]:
+    found = _occurrences(content, old)
+    if not found and (bare := _unnumbered(old)):
+        first, old = bare
+        found = _occurrences(content, old)
+        if len(found) > 1:
+            found = [one for one in found if _line_at(content, one.start()) == first] or found
+        if numbered := _unnumbered(new):
+            new = numbered[1]
+        elif any(_NUMBERED.match(line) for line in new.split("\n")):
+            raise ToolError("Some lines of new carry line numbers; send new without them.")
+    if not found:
+        raise _miss(content, old, path)
+    if len(found) > 1:
+        lines = ", ".join(str(_line_at(content, one.start())) for one in found[:10])
+        raise ToolError(
+            f"old occurs {len(found)} times in {path} (lines {lines}); "
+            "send more of the lines around the one to change."
+        )
+    return found[0], new
+
+
+def _occurrences(content: str, old: str) -> list[re.Match[str]]:
+    """Where `old` stands, a line ending matching any other."""
+    lines = (re.escape(line) for line in old.replace("\r\n", "\n").split("\n"))
+    return list(re.finditer(r"\r?\n".join(lines), content))
+
+
+def _unnumbered(piece: str) -> tuple[int, str] | None:
+    """The first line's number and the text, of lines that all begin as read_file numbers them."""
+    lines = piece.removesuffix("\n").split("\n")
+    numbers = [_NUMBERED.match(line) for line in lines]
+    if not numbers[0] or not all(numbers):
+        return None
+    bare = "\n".join(_NUMBERED.sub("", line, count=1) for line in lines)
+    return int(numbers[0].group(1)), bare + ("\n" if piece.endswith("\n") else "")
+
+
+def _line_at(content: str, offset: int) -> int:
+    return content.count("\n", 0, offset) + 1
+
+
+def _miss(content: str, old: str, path: str) -> ToolError:
+    lines = [line.removesuffix("\r") for line in content.split("\n")]
+    wanted = old.replace("\r\n", "\n").strip("\n").split("\n")
+    first = _closest(lines, wanted)
+    if first is None:
+        return ToolError(f"old is not in {path}, nor anything like it; read the file first.")
+    last = min(first + len(wanted), len(lines))
+    shown = "\n".join(f"{n + 1}\t{lines[n]}" for n in range(first, min(last, first + 40)))
+    return ToolError(
+        f"old is not in {path}. The closest is lines {first + 1}-{last}:\n{shown}\n"
+        "Send old exactly as it stands there."
+    )
+
+
+def _closest(lines: list[str], wanted: list[str]) -> int | None:
+    """The first line of the region most like the wanted lines, or None if nothing is."""
+    stripped = [line.strip() for line in lines]
+    pieces = [line.strip() for line in wanted]
+    same = SequenceMatcher(None, stripped, pieces, autojunk=False).find_longest_match()
+    if any(stripped[same.a : same.a + same.size]):
+        return max(0, same.a - same.b)
+    best, at = 0.6, None
+    anchor = next((n for n, piece in enumerate(pieces) if piece), 0)
+    compare = SequenceMatcher(None, b=pieces[anchor])
+    for number, line in enumerate(stripped):
+        compare.set_seq1(line)
+        if compare.real_quick_ratio() > best and compare.quick_ratio() > best:
+            ratio = compare.ratio()
+            if ratio > best:
+                best, at = ratio, max(0, number - anchor)
+    return at

@@ -1,0 +1,50 @@
+"""The find_files tool: ripgrep's listing, filtered by a glob."""
+
+from agent_tools import globs, ripgrep
+from agent_tools.errors import ToolError
+from agent_tools.policy import in_secret_directory
+from agent_tools.truncate import counted, fitting, notice
+from agent_tools.workspace import Workspace
+
+
+def find_files(workspace: Workspace, glob: str) -> str:
+    """List files whose path matches a glob.
+
+    Args:
+        glob: e.g. *.py, src/**/*.ts or a directory.
+    """
+    if not glob.strip():
+        raise ToolError("The glob is empty; give one such as *.py or src/**.")
+    wanted = _from_root(workspace, glob.strip())
+    hidden = ripgrep.names_hidden(wanted)
+    listed = [f for f in ripgrep.files(workspace, hidden=hidden) if not in_secret_directory(f)]
+    found = _matching(listed, wanted)
+    if not found:
+        return "No files match."
+    shown = fitting(found)
+    lines = [counted(len(found), "file", "files"), *found[:shown]]
+    if shown < len(found):
+        lines.append(notice(shown, len(found), "files", "narrow the glob"))
+    return "\n".join(lines)
+
+
+def _matching(files: list[str], glob: str) -> list[str]:
+    if glob in (".", "./", ""):
+        return files
+    directory = glob.rstrip("/")
+    if globs.is_literal(glob):
+        below = [file for file in files if file.startswith(f"{directory}/")]
+        if below:
+            return below
+    matches = globs.matcher(directory)
+    found = [file for file in files if matches(file)]
+    if found or not globs.is_literal(glob):
+        return found
+    # Without a slash a name counts at any depth, a directory's too.
+    return [file for file in files if "/" not in directory and f"/{directory}/" in f"/{file}"]
+
+
+def _from_root(workspace: Workspace, glob: str) -> str:
+    """An absolute glob inside the root, made relative."""
+    root = f"{workspace.root}/"
+    return glob.removeprefix(root) or "." if f"{glob}/".startswith(root) else glob

@@ -1,0 +1,97 @@
+"""Globs as `.gitignore` and ripgrep read them, turned into one regular expression without backtracking.
+
+ripgrep's own `--glob` is not used because it overrides `.gitignore`.
+"""
+
+import re
+from collections.abc import Callable
+
+from agent_tools.errors import ToolError
+
+_MAX_ALTERNATIVES = 64
+_MAX_DEEP = 4
+
+
+def matcher(glob: str) -> Callable[[str], bool]:
+    """A test of `/`-separated relative paths against a glob; a leading `!` turns it around.
+
+    Without a slash the glob matches at any depth.
+
+    Raises:
+        ToolError: the glob is malformed.
+    """
+    wanted = not glob.startswith("!")
+    bare = glob.removeprefix("!").removeprefix("./")
+    anchored = "/" in bare
+    bare = bare.removeprefix("/")
+    expressions = []
+    for alternative in _braces(bare):
+        deep = alternative if anchored else f"**/{alternative}"
+        expressions.append(_expression(deep))
+    try:
+        matches = re.compile("|".join(expressions), re.DOTALL).fullmatch
+    except re.error:
+        raise ToolError(f"The glob {glob} is malformed.") from None
+    return lambda path: (matches(path) is not None) == wanted
+
+
+def is_literal(glob: str) -> bool:
+    """Whether the glob is a plain name or path."""
+    return not re.search(r"[*?\[{!\\]", glob)
+
+
+def _braces(glob: str) -> list[str]:
+    """`{a,b}` written out."""
+    opening = glob.find("{")
+    if opening < 0:
+        return [glob]
+    depth, start, pieces = 0, opening + 1, []
+    for at in range(opening, len(glob)):
+        if glob[at] == "{":
+            depth += 1
+        elif glob[at] == "}":
+            depth -= 1
+        if depth == 0 or (depth == 1 and glob[at] == ","):
+            pieces.append(glob[start:at])
+            start = at + 1
+        if depth == 0:
+            break
+    else:
+        raise ToolError(f"The glob {glob} has an unclosed brace.")
+    written = [f"{glob[:opening]}{p}{tail}" for p in pieces for tail in _braces(glob[at + 1 :])]
+    every = [one for text in written for one in _braces(text)]
+    if len(every) > _MAX_ALTERNATIVES:
+        raise ToolError(f"The glob has more than {_MAX_ALTERNATIVES} alternatives.")
+    return every
+
+
+def _expression(glob: str) -> str:
+    components = [c for c in re.sub(r"(?:\*\*/)+", "**/", glob).split("/") if c != "."]
+    if components.count("**") > _MAX_DEEP:
+        raise ToolError(f"The glob has more than {_MAX_DEEP} `**`.")
+    *before, last = components
+    text = "".join("(?:[^/]+/)*" if c == "**" else f"{_component(c)}/" for c in before)
+    return text + (".+" if last in ("**", "") else _component(last))
+
+
+def _component(glob: str) -> str:
+    # Between two stars the first place that fits is as good as any: an atomic group need not go back.
+    first, *rest = [_without_stars(part) for part in re.split(r"\*+", glob)]
+    if not rest:
+        return first
+    *middle, last = rest
+    return first + "".join(f"(?>[^/]*?{part})" for part in middle) + f"[^/]*{last}"
+
+
+def _without_stars(glob: str) -> str:
+    def translate(found: re.Match[str]) -> str:
+        token = found.group()
+        if token == "?":
+            return "[^/]"
+        if len(token) > 2 and token[0] == "[":
+            inside = token[1:-1].replace("\\", "\\\\").replace("[", "\\[")
+            negated = inside[0] in "!^"
+            return f"[^/{inside[1:]}]" if negated else f"(?!/)[{inside}]"
+        return re.escape(token[-1] if token[0] == "\\" else token)
+
+    return re.sub(r"\[[!^]?\]?[^\]]*\]|\\.|.", translate, glob, flags=re.DOTALL)

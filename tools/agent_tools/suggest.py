@@ -1,0 +1,30 @@
+"""What a path that does not exist may have meant."""
+
+from difflib import get_close_matches
+
+from agent_tools import ripgrep
+from agent_tools.errors import ToolError
+from agent_tools.workspace import Workspace
+
+_COMPARED = 5_000
+
+
+def missing(workspace: Workspace, path: str) -> ToolError:
+    """The refusal of a path that is not there, naming up to three that are close."""
+    close = _close(path, ripgrep.files(workspace))
+    hint = f" Did you mean {' or '.join(close)}?" if close else " List files with find_files."
+    return ToolError(f"{path} does not exist.{hint}")
+
+
+def _close(path: str, files: list[str]) -> list[str]:
+    name = path.rstrip("/").rpartition("/")[2].lower()
+    directories = {file[:at] for file in files for at in range(len(file)) if file[at] == "/"}
+    known = [*files, *sorted(directories)]
+    same = [file for file in known if file.rpartition("/")[2].lower() == name]
+    if same:
+        return same[:3]
+    by_name: dict[str, str] = {}
+    for file in known:
+        by_name.setdefault(file.rpartition("/")[2].lower(), file)
+    names = list(by_name)[:_COMPARED]
+    return [by_name[match] for match in get_close_matches(name, names, n=3, cutoff=0.7)]

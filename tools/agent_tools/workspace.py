@@ -1,0 +1,272 @@
+"""Every path that a tool touches is resolved here, and nowhere else.
+
+A path is walked one component at a time on directory descriptors, never following a link that the
+kernel would follow for us: a link's text is put in front of what is still to walk. So the walk
+knows the real place it ends in, `..` can only go back along it, and swapping a directory for a link
+meanwhile makes the walk fail instead of leave. It needs nothing but `openat` and `O_NOFOLLOW`, which
+Linux and macOS share.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent_tools.errors import ToolError
+from agent_tools.policy import NEVER_WRITTEN, is_never_written, is_secret
+
+_MAX_LINKS = 40
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: opening a FIFO must not wait for a writer.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a path leads: an open directory, and a name in it that was no link when looked at.
+
+    `name` is `.` when the path is the directory itself. `relative` is the real path from the root,
+    `/`-separated, `.` for the root.
+    """
+
+    directory: int
+    name: str
+    relative: str
+
+    def status(self) -> os.stat_result:
+        """The status of what is there.
+
+        Raises:
+            FileNotFoundError: nothing is there.
+        """
+        return os.stat(self.name, dir_fd=self.directory, follow_symlinks=False)
+
+
+class Workspace:
+    """A directory tree that tools may work in, and its rules."""
+
+    def __init__(self, root: Path) -> None:
+        """Raises NotADirectoryError when `root` is no directory."""
+        self.root = root.resolve()
+        if not self.root.is_dir():
+            raise NotADirectoryError(f"{root} is not a directory.")
+        self._spellings = {self.root.parts, Path(os.path.abspath(root)).parts}  # noqa: PTH100
+
+    @contextmanager
+    def locate(self, path: str, *, writing: bool = False, parents: bool = False) -> Iterator[Place]:
+        """Walk to a path; the last component may be missing, and with `parents` others are made.
+
+        Raises:
+            ToolError: the path leaves the root, is denied, or has a part that is missing.
+        """
+        walk = _Walk(self, path, writing=writing, parents=parents)
+        try:
+            yield walk.run()
+        finally:
+            walk.close()
+
+    @contextmanager
+    def open_file(self, path: str) -> Iterator[tuple[int, str]]:
+        """A regular file open for reading, as (descriptor, real relative path).
+
+        Raises:
+            FileNotFoundError: nothing is there.
+            ToolError: it is no regular file, may not be read, or the path is refused.
+        """
+        with self.locate(path) as place:
+            descriptor = _open_regular(place)
+            try:
+                yield descriptor, place.relative
+            finally:
+                os.close(descriptor)
+
+    def parts(self, path: str) -> list[str]:
+        """The components of a path as the model wrote it, relative to the root."""
+        if not path or "\0" in path:
+            raise ToolError("The path is empty; give one." if not path else "A path has no NUL.")
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise ToolError("The path is not valid text.") from None
+        if not path.startswith("/"):
+            return path.split("/")
+        inside = self._below_root(Path(path).parts)
+        if inside is None:
+            inside = self._below_root(Path(os.path.realpath(path)).parts)
+        if inside is None:
+            raise outside(path)
+        return inside
+
+    def _below_root(self, parts: tuple[str, ...]) -> list[str] | None:
+        for root in self._spellings:
+            if parts[: len(root)] == root:
+                return list(parts[len(root) :])
+        return None
+
+
+class _Walk:
+    def __init__(self, workspace: Workspace, path: str, *, writing: bool, parents: bool) -> None:
+        self.workspace, self.path = workspace, path
+        self.writing, self.parents = writing, parents
+        self.pending = workspace.parts(path)[::-1]
+        self.names: list[str] = []
+        # directories[i] is names[:i]; the last name may be no directory, or missing.
+        self.directories = [os.open(workspace.root, _DIRECTORY)]
+        self.links = 0
+
+    def close(self) -> None:
+        for descriptor in self.directories:
+            os.close(descriptor)
+
+    def run(self) -> Place:
+        while self.pending:
+            part = self.pending.pop()
+            if part in ("", "."):
+                continue
+            if part == "..":
+                self._back()
+            else:
+                self._forward(part)
+        if self.writing:
+            self._refuse_protected_by_identity()
+        is_directory = len(self.directories) > len(self.names)
+        name = "." if is_directory else self.names[-1]
+        return Place(self.directories[-1], name, "/".join(self.names) or ".")
+
+    def _back(self) -> None:
+        if not self.names:
+            raise outside(self.path)
+        self.names.pop()
+        os.close(self.directories.pop())
+
+    def _forward(self, part: str) -> None:
+        here = self.directories[-1]
+        relative = "/".join([*self.names, part])
+        # Links are judged by their own name too: `.git` may be one.
+        self._judge(relative)
+        try:
+            target = os.readlink(part, dir_fd=here)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOENT):
+                raise _explained(error, self.path) from None
+        else:
+            self._follow(target)
+            return
+        if any(p not in ("", ".") for p in self.pending):
+            self.directories.append(self._enter(part, here))
+        self.names.append(part)
+
+    def _judge(self, relative: str) -> None:
+        if self.writing and is_never_written(relative):
+            raise _never_written(relative)
+        if is_secret(relative):
+            raise secret(relative)
+
+    def _follow(self, target: str) -> None:
+        self.links += 1
+        if self.links > _MAX_LINKS:
+            raise ToolError(f"{self.path} goes round in a circle of links.")
+        if target.startswith("/"):
+            try:
+                inside = self.workspace.parts(target)
+            except ToolError:
+                raise outside(self.path) from None
+            while self.names:
+                self._back()
+            self.pending += inside[::-1]
+        else:
+            self.pending += target.split("/")[::-1]
+
+    def _enter(self, part: str, here: int) -> int:
+        try:
+            return os.open(part, _DIRECTORY, dir_fd=here)
+        except FileNotFoundError:
+            if not self.parents:
+                raise
+        except OSError as error:
+            raise _explained(error, self.path) from None
+        try:
+            os.mkdir(part, dir_fd=here)
+            return os.open(part, _DIRECTORY, dir_fd=here)
+        except OSError as error:
+            raise _explained(error, self.path) from None
+
+    def _refuse_protected_by_identity(self) -> None:
+        """What `.git` or our configuration links to is as protected as the link."""
+        walked = {_identity(os.fstat(d)) for d in self.directories}
+        if len(self.directories) == len(self.names):
+            try:
+                last = os.stat(self.names[-1], dir_fd=self.directories[-1], follow_symlinks=False)
+                walked.add(_identity(last))
+            except FileNotFoundError:
+                pass
+        for name in NEVER_WRITTEN:
+            try:
+                protected = os.stat(name, dir_fd=self.directories[0])
+            except OSError:
+                continue
+            if _identity(protected) in walked:
+                raise _never_written("/".join(self.names))
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _open_regular(place: Place) -> int:
+    try:
+        descriptor = os.open(place.name, _FILE, dir_fd=place.directory)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _explained(error, place.relative) from None
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise ToolError(f"{place.relative} is a directory; list it with find_files.")
+    raise ToolError(f"{place.relative} is {kind(mode)}, not a file.")
+
+
+def kind(mode: int) -> str:
+    """What a file mode is, in words."""
+    names = {
+        stat.S_IFDIR: "a directory",
+        stat.S_IFREG: "a file",
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return names.get(stat.S_IFMT(mode), "a special file")
+
+
+def outside(path: str) -> ToolError:
+    """The refusal of a path that leaves the root."""
+    return ToolError(f"{path} is outside the workspace; use a path relative to its root.")
+
+
+def secret(relative: str) -> ToolError:
+    """The refusal of a file that may hold secrets."""
+    return ToolError(f"{relative} may hold secrets, so no tool may open it.")
+
+
+def _never_written(relative: str) -> ToolError:
+    return ToolError(f"{relative} is protected; no tool may write there.")
+
+
+def _explained(error: OSError, path: str) -> ToolError:
+    reasons = {
+        errno.ELOOP: "changed while it was opened; try again",
+        errno.ENOTDIR: "goes through something that is no directory",
+        errno.EACCES: "may not be accessed: permission denied",
+        errno.EPERM: "may not be accessed: permission denied",
+        errno.ENAMETOOLONG: "is too long a name",
+        errno.ENXIO: "is a socket or device, not a file",
+    }
+    reason = reasons.get(error.errno or 0, f"cannot be opened: {os.strerror(error.errno or 0)}")
+    return ToolError(f"{path} {reason}.")
