@@ -1,0 +1,294 @@
+"""Build the training rows: hand-written questions over real codebases, answers from real tools."""
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import sys
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from agent_training import checks, sources
+from agent_training.filling import fill
+from agent_training.intents import DIRECT, FOLLOW_UPS, INTENTS
+from agent_training.intents.followups import absent
+from agent_training.mine import Codebase, mine
+from agent_training.oracle import TOOLS, Executor, Run, Unusable, tools_version
+from agent_training.phrasing import Examples, Frame, load, substitute, typed
+
+Row = dict[str, Any]
+_TOOL_NAMES = tuple(TOOLS)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The recipe's `[data]` table."""
+
+    seed: int = 1
+    rows_per_frame: int = 12
+    """Per hand-written tool frame, each over another entity or codebase."""
+    copies_per_question: int = 4
+    """Per hand-written direct phrasing, each typed a little differently."""
+    tool_share: float = 0.55
+    valid_share: float = 0.05
+    absent_share: float = 0.03
+    """Of the tool rows, how many are repeated without the tool they need."""
+    conversation_share: float = 0.05
+    """Of all rows, how many follow an unrelated exchange."""
+    workers: int = 2
+
+
+@dataclass(frozen=True)
+class Job:
+    """One question to be asked of one codebase."""
+
+    frame: Frame
+    partner: Frame | None
+    first: Frame | None
+    """For a follow-up, the frame of the turn before."""
+    seed: str
+    without_tool: bool
+    """Ask once more where the tool it needs is not offered."""
+
+
+def build(settings: Settings, recipe_sources: list[sources.Source], cache: Path, examples: Examples
+          ) -> tuple[list[Row], list[Row], Counter[str]]:  # fmt: skip
+    """Rows for training and validation, split by codebase and by family; reject reasons counted."""
+    roots = sources.fetch_all(recipe_sources, cache)
+    jobs = _assign(settings, sorted(roots), examples)
+    work = [(name, roots[name], cache, jobs[name]) for name in sorted(jobs)]
+    work.sort(key=lambda item: -len(item[3]))
+    rejects: Counter[str] = Counter()
+    rows: list[Row] = []
+    with multiprocessing.Pool(settings.workers, initializer=os.nice, initargs=(10,)) as pool:
+        for found, reasons in pool.imap(_work, work):
+            rows += found
+            rejects.update(reasons)
+    rows += _direct_rows(settings, examples)
+    rows.sort(key=lambda row: (row["family"], row["source"], json.dumps(row["messages"])))
+    rows, refused = checks.accept(rows)
+    rejects.update(refused)
+    rows = _balanced(settings, rows)
+    random.Random(settings.seed).shuffle(rows)
+    _converse(settings, rows)
+    train = [row for row in rows if row["split"] == "train"]
+    valid = [row for row in rows if row["split"] == "valid"]
+    valid, leaked = checks.without_leaks(train, valid)
+    rejects.update(leaked)
+    return train, valid, rejects
+
+
+def split_of(name: str, settings: Settings, share: float | None = None) -> str:
+    """`train` or `valid`, for a family or a codebase, by its name alone."""
+    drawn = random.Random(f"{settings.seed} {name}").random()
+    return "valid" if drawn < (settings.valid_share if share is None else share) else "train"
+
+
+def _assign(settings: Settings, names: list[str], examples: Examples) -> dict[str, list[Job]]:
+    """Give every frame its codebases; a family's split decides which ones it may meet."""
+    pools: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        pools[split_of(name, settings, settings.valid_share * 1.5)].append(name)
+    if not pools["valid"]:
+        pools["valid"] = [names[-1]]
+        pools["train"] = [name for name in names if name != names[-1]] or names
+    by_intent: dict[str, list[Frame]] = defaultdict(list)
+    for frame in examples.tools:
+        by_intent[frame.intent].append(frame)
+    asked: list[tuple[Frame, Frame | None]] = [(frame, None) for frame in examples.tools]
+    asked += [pair for pair in examples.contrasts]
+    jobs: dict[str, list[Job]] = defaultdict(list)
+    for frame, partner in asked:
+        if frame.intent not in INTENTS:
+            continue
+        rng = random.Random(f"{settings.seed} {frame.family} {frame.intent}")
+        split = split_of(frame.family, settings)
+        for number in range(settings.rows_per_frame):
+            first = _first_turn(frame, by_intent, settings, rng)
+            if frame.intent in FOLLOW_UPS and first is None:
+                continue
+            seed = f"{settings.seed} {frame.family} {frame.intent} {number}"
+            without = rng.random() < settings.absent_share
+            job = Job(frame, partner, first, seed, without)
+            jobs[rng.choice(pools[split])].append(job)
+    return jobs
+
+
+def _first_turn(
+    frame: Frame, by_intent: dict[str, list[Frame]], settings: Settings, rng: random.Random
+) -> Frame | None:
+    if frame.intent not in FOLLOW_UPS:
+        return None
+    named = [name for name in frame.after.split("|") if name != "any"]
+    intent = rng.choice(named or ["define", "usages", "find_file", "list_classes", "explain_symbol"])
+    split = split_of(frame.family, settings)
+    pool = [first for first in by_intent[intent] if split_of(first.family, settings) == split]
+    return rng.choice(pool) if pool else None
+
+
+def _work(item: tuple[str, Path, Path, list[Job]]) -> tuple[list[Row], Counter[str]]:
+    """All questions of one codebase; results are remembered on disk for the next build."""
+    name, root, cache, jobs = item
+    memory_file = cache / ".results" / f"{root.name}-{tools_version()}.json"
+    memory = json.loads(memory_file.read_text()) if memory_file.is_file() else {}
+    known = len(memory)
+    code = mine(name, root)
+    execute = Executor(code, memory)
+    rows: list[Row] = []
+    rejects: Counter[str] = Counter()
+    for job in jobs:
+        problem = ""
+        for attempt in range(4):
+            try:
+                rows += _ask(job, code, execute, random.Random(f"{job.seed} {attempt}"))
+                break
+            except Unusable as error:
+                problem = f"{job.frame.intent}: {error}"
+        else:
+            rejects[problem] += 1
+    if len(memory) > known:
+        memory_file.parent.mkdir(parents=True, exist_ok=True)
+        memory_file.write_text(json.dumps(memory))
+    return rows, rejects
+
+
+def _ask(job: Job, code: Codebase, execute: Executor, rng: random.Random) -> list[Row]:
+    frame = job.frame
+    history: list[Row] = []
+    previous = None
+    if job.first is not None:
+        previous = Run(code, fill(job.first.intent, job.first.slots, code, rng), execute)
+        previous.answer = INTENTS[job.first.intent](previous)
+        history = previous.messages(typed(job.first.question, previous.slots, rng))
+    wanted = frame.slots + (job.partner.slots if job.partner else [])
+    slots = fill(frame.intent, list(dict.fromkeys(wanted)), code, rng)
+    run = Run(code, slots, execute, previous=previous)
+    question = typed(frame.question, slots, rng)
+    run.answer = INTENTS[frame.intent](run)
+    label = "direct" if frame.intent in DIRECT else "tool"
+    row = _row(history + run.messages(question), frame.intent, code.name, frame.family, label)
+    rows = [row]
+    if job.without_tool and label == "tool" and not history:
+        rows.append(_without_tool(row, run.calls[0][0], rng))
+    if job.partner is not None:
+        asked = typed(job.partner.question, slots, rng)
+        answer = substitute(job.partner.answer, slots)
+        turn = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+        rows.append(_row(turn, "contrast", code.name, frame.family, "direct"))
+    return rows
+
+
+def _row(messages: list[Row], intent: str, source: str, family: str, label: str) -> Row:
+    return {
+        "messages": messages, "tools": list(_TOOL_NAMES), "intent": intent, "source": source,
+        "family": family, "label": label,
+    }  # fmt: skip
+
+
+def _without_tool(row: Row, needed: str, rng: random.Random) -> Row:
+    """The same question where the tool it needs is not offered: an honest answer, no call."""
+    rest = [name for name in _TOOL_NAMES if name != needed]
+    offered = [] if rng.random() < 0.3 else sorted(
+        rng.sample(rest, rng.randint(1, len(rest))), key=_TOOL_NAMES.index
+    )  # fmt: skip
+    turn = [row["messages"][0], {"role": "assistant", "content": absent(needed)}]
+    return {**row, "messages": turn, "tools": offered, "intent": "absent", "label": "direct"}
+
+
+def _direct_rows(settings: Settings, examples: Examples) -> list[Row]:
+    rows = []
+    for question, answer, kind, family in examples.direct:
+        for number in range(settings.copies_per_question):
+            rng = random.Random(f"{settings.seed} {question} {number}")
+            asked = question if number == 0 else typed(question, {}, rng)
+            turn = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+            row = _row(turn, f"direct:{kind}", "hand-written", family, "direct")
+            if rng.random() < 0.04:
+                count = rng.randint(0, 5)
+                row["tools"] = [n for n in _TOOL_NAMES if n in rng.sample(_TOOL_NAMES, count)]
+            rows.append(row)
+    return rows
+
+
+def _balanced(settings: Settings, rows: list[Row]) -> list[Row]:
+    """Drop rows of the larger class, the most repeated families first, to the wanted share."""
+    for row in rows:
+        row["split"] = split_of(row["family"], settings)
+    tools = [row for row in rows if row["label"] == "tool"]
+    direct = [row for row in rows if row["label"] == "direct"]
+    share = settings.tool_share
+    keep_tools = min(len(tools), int(len(direct) * share / (1 - share)))
+    keep_direct = min(len(direct), int(len(tools) * (1 - share) / share))
+    return _spread(tools, keep_tools) + _spread(direct, keep_direct)
+
+
+def _spread(rows: list[Row], count: int) -> list[Row]:
+    """`count` rows, taken in turns from every family."""
+    turns: Counter[str] = Counter()
+    ranked = []
+    for row in rows:
+        turns[row["family"]] += 1
+        ranked.append((turns[row["family"]], len(ranked), row))
+    ranked.sort(key=lambda item: item[:2])
+    return [row for _, _, row in ranked[:count]]
+
+
+def _converse(settings: Settings, rows: list[Row]) -> None:
+    """Put an unrelated exchange of the same split before some single-turn rows."""
+    rng = random.Random(settings.seed)
+    turns = [row["messages"] for row in rows if len(row["messages"]) <= 4]
+    splits = [row["split"] for row in rows if len(row["messages"]) <= 4]
+    for row in rows:
+        single = sum(message["role"] == "user" for message in row["messages"]) == 1
+        if single and rng.random() < settings.conversation_share:
+            at = rng.randrange(len(turns))
+            if splits[at] == row["split"]:
+                row["messages"] = [*turns[at], *row["messages"]]
+
+
+def write(rows: Iterable[Row], path: Path) -> None:
+    """One JSON object a line, replaced at once so that a reader never sees half a file."""
+    partial = path.with_suffix(".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        for row in rows:
+            kept = {key: value for key, value in row.items() if key != "split"}
+            file.write(json.dumps(kept, ensure_ascii=False) + "\n")
+    partial.replace(path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    default_cache = Path(platformdirs.user_cache_dir("agent")) / "training"
+    parser.add_argument("--cache", type=Path, default=default_cache, help="downloaded packages")
+    parser.add_argument("--examples", type=Path, default=None)
+    parser.add_argument("--only", type=int, default=0, help="the first N codebases only")
+    parser.add_argument("--rows-per-frame", type=int, default=0)
+    options = parser.parse_args()
+    recipe = tomllib.loads(options.recipe.read_text(encoding="utf-8"))
+    settings = Settings(**recipe.get("data", {}))
+    if options.rows_per_frame:
+        settings = replace(settings, rows_per_frame=options.rows_per_frame)
+    wanted = sources.load(recipe["sources"])[: options.only or None]
+    folder = options.examples or options.recipe.parent.parent / "examples"
+    options.cache.mkdir(parents=True, exist_ok=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    train, valid, rejects = build(settings, wanted, options.cache, load(folder))
+    write(train, options.out / "train.jsonl")
+    write(valid, options.out / "valid.jsonl")
+    report = checks.report(train, valid, rejects)
+    (options.out / "report.txt").write_text(report, encoding="utf-8")
+    print(report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Changes to files, and the PHP syntax check."""
+
+import re
+
+from agent_training import patterns, results
+from agent_training.intents.documents import first_line
+from agent_training.intents.wording import listed, span
+from agent_training.oracle import Run, Unusable
+
+
+def write_text(run: Run) -> str:
+    return _written(run.call("write_file", path=run.slot("newfile"), content=run.slot("content")))
+
+
+def write_empty(run: Run) -> str:
+    return _written(run.call("write_file", path=run.slot("newfile"), content=""))
+
+
+def _written(result: str) -> str:
+    if result.startswith("Error"):
+        return "Nothing was written: " + first_line(result.removeprefix("Error: "))
+    return first_line(result)
+
+
+def _edited(result: str) -> str:
+    if result.startswith("Error"):
+        return "Nothing was changed: " + first_line(result.removeprefix("Error: "))
+    return first_line(result)
+
+
+def edit_replace(run: Run) -> str:
+    path, old, new = run.slot("file"), run.slot("old"), run.slot("new")
+    return _edited(run.call("edit_file", path=path, old=old, new=new))
+
+
+def edit_delete(run: Run) -> str:
+    return _edited(run.call("edit_file", path=run.slot("file"), old=run.slot("old"), new=""))
+
+
+def edit_constant(run: Run) -> str:
+    """Find the line first: its exact text is what gets replaced."""
+    name, path, value = run.slot("constant"), run.slot("file"), run.slot("value")
+    found = results.matches(run.call("grep", pattern=patterns.define(name), path=path))
+    if not found.total:
+        return f"Nothing was changed: I found no definition of `{name}` in `{path}`."
+    line = found.hits[0].text
+    new = re.sub(r"([:=]\s*)([^:=]+?)([;,]?)$", lambda m: m[1] + value + m[3], line, count=1)
+    if new == line or not new.rstrip(";,").endswith(value):
+        raise Unusable("the constant has no simple value")
+    return _edited(run.call("edit_file", path=path, old=line, new=new))
+
+
+def lint_file(run: Run) -> str:
+    return _linted(run, run.slot("phpfile", "file"))
+
+
+def lint_dir(run: Run) -> str:
+    return _linted(run, run.slot("dir").rstrip("/"))
+
+
+def lint_all(run: Run) -> str:
+    return _linted(run, ".")
+
+
+def _linted(run: Run, path: str) -> str:
+    result = run.call("php_lint", path=path)
+    lines = [line for line in results.visible_lines(result) if line[:1] != "["]
+    if result.startswith("Error"):
+        return first_line(result.removeprefix("Error: "))
+    failing = [span(line.rpartition(" (")[0] or line) for line in lines[1:]]
+    if not failing:
+        return lines[0] + "."
+    return lines[0] + listed(failing[:2], len(failing[:2])) + "."

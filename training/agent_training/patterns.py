@@ -1,0 +1,60 @@
+"""The one canonical call per kind of question: a tiny model then makes one choice and one copy."""
+
+import re
+
+CLASSES = r"^\s*(abstract |final |export |default )*class\s+\w+"
+FUNCTIONS = (
+    r"^\s*(export |async |public |private |protected |static )*(def|function|func|fn)\s+[\w(&]"
+)
+INTERFACES = r"^\s*(export )?(interface|trait)\s+\w+|^type \w+ interface"
+TESTS = r"def test_|function test|func Test|\b(it|test)\("
+TODOS = "TODO|FIXME|XXX|HACK"
+ENVIRONMENT = r"getenv|environ|process\.env|\benv\("
+TEST_FRAMEWORKS = r"pytest|unittest|phpunit|jest|mocha|vitest|testing\.T"
+INSTALL = r"(pip|npm|yarn|composer|go|apt|make) (install|get|add|require|run|build)"
+
+MANIFESTS = "{pyproject.toml,setup.py,setup.cfg,composer.json,package.json,go.mod}"
+DOCUMENTS = "*.{md,rst,txt}"
+CONFIGURATION = "*.{json,yaml,yml,toml,ini,cfg,env}"
+TEST_FILES = "*{test,Test,spec}*"
+SOURCES = "*.{py,php,js,ts,go,java,rb,rs,c,cpp}"
+TEMPLATES = "*.{html,htm,phtml,tpl,twig,ejs,hbs,mako}"
+DOCKER = "*{ockerfile,docker-compose,compose.y}*"
+CI = "{.github/workflows/*,.gitlab-ci.yml,.travis.yml,Jenkinsfile,azure-pipelines.yml}"
+MIGRATIONS = "**/*migration*/**"
+README = "README*"
+LICENSE = "{LICENSE,LICENCE,COPYING}*"
+
+_DEFINERS = "class|interface|trait|enum|struct|type|def|function|func|fn|const|let|var"
+
+
+def tail(name: str) -> str:
+    """The last part of a qualified name: `App\\Http\\Foo`, `Foo::bar`, `foo.bar`, `bar()`."""
+    return re.split(r"\\|::|->|\.|#", name.removesuffix("()"))[-1]
+
+
+def literal(text: str) -> str:
+    """Text as a pattern: every special character becomes `.`, so copying stays one to one."""
+    return re.sub(r'[\\^$|?*+()\[\]{}"]', ".", text)
+
+
+def define(name: str) -> str:
+    if name.isupper():
+        return rf"\b{name}\s*[:=]"
+    return rf"\b({_DEFINERS})\s+(\(.*\)\s*)?{name}\b"
+
+
+def usages(name: str) -> str:
+    return rf"\b{literal(name)}\b"
+
+
+def subclasses(name: str) -> str:
+    return rf"(class|interface)\s+\w+.*[(, .\\]{name}\b"
+
+
+def importers(module: str) -> str:
+    return f"(import|from|require|use|include).*{literal(module)}"
+
+
+def any_case(text: str) -> str:
+    return f"(?i){literal(text)}"

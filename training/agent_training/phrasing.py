@@ -1,0 +1,138 @@
+"""The hand-written examples, and the small accidents of typing that happen to them."""
+
+import hashlib
+import json
+import random
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+SLOT = re.compile(r"\{(\w+)\}")
+SLOTS = frozenset(
+    """class class2 base function function2 constant symbol file filename phpfile dir ext language
+    module package word string line line2 n newfile content old new value newname""".split()
+)
+_OPENERS = ("hey, ", "hi, ", "please ", "pls ", "quick one: ", "ok, ", "so ", "um, ", "hello! ")
+_CLOSERS = (" please", " pls", " thx", " thanks", "? thanks", " asap", "??", " ...", "!")
+_NAMES = ("class", "class2", "base", "function", "function2", "constant", "symbol", "file",
+          "filename", "phpfile", "dir", "module", "package")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A question with slots; `direct` is its contrast partner's answer, if it needs no tool."""
+
+    intent: str
+    question: str
+    family: str
+    after: str = ""
+    answer: str = ""
+
+    @property
+    def slots(self) -> list[str]:
+        found = SLOT.findall(self.question) + SLOT.findall(self.answer)
+        return [name for name in dict.fromkeys(found) if name in SLOTS]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Everything hand-written: tool frames, direct ones (contrast) and direct questions."""
+
+    tools: list[Frame]
+    contrasts: list[tuple[Frame, Frame]]
+    direct: list[tuple[str, str, str, str]]
+    """(question, answer, kind, family); phrasings of one question share the family."""
+
+
+def family(text: str) -> str:
+    """Phrasings that are equal but for case and punctuation are one family."""
+    plain = re.sub(r"[^\w{}]+", " ", text.lower()).strip()
+    return hashlib.sha256(plain.encode()).hexdigest()[:10]
+
+
+def load(folder: Path) -> Examples:
+    """Read `tool_*`, `contrast_*` and `direct_*.jsonl`. Raises ValueError naming a bad line."""
+    tools: dict[str, Frame] = {}
+    for row in _rows(folder, "tool_*.jsonl"):
+        frame = Frame(row["intent"], row["q"], family(row["q"]), row.get("after", ""))
+        tools.setdefault(f"{frame.intent} {frame.family} {frame.after}", frame)
+    contrasts = []
+    for row in _rows(folder, "contrast_*.jsonl"):
+        tool, direct = row["tool"], row["direct"]
+        name = family(tool["q"] + direct["q"])
+        asked = Frame(tool["intent"], tool["q"], name, tool.get("after", ""))
+        contrasts.append((asked, Frame(tool["intent"], direct["q"], name, "", direct["a"])))
+    seen: set[str] = set()
+    direct_questions = []
+    for row in _rows(folder, "direct_*.jsonl"):
+        for question in row["qs"]:
+            if (plain := family(question)) not in seen:
+                seen.add(plain)
+                direct_questions.append(
+                    (question, row["a"], row.get("kind", ""), family(row["qs"][0] + row["a"]))
+                )
+    return Examples(list(tools.values()), contrasts, direct_questions)
+
+
+def _rows(folder: Path, pattern: str) -> list[dict[str, object] | dict[str, str]]:  # type: ignore[explicit-any]
+    rows = []
+    for path in sorted(folder.glob(pattern)):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if line.strip():
+                try:
+                    rows.append(json.loads(line))
+                except json.JSONDecodeError as error:
+                    raise ValueError(f"{path}:{number}: not JSON: {error}") from None
+    return rows
+
+
+def substitute(text: str, slots: dict[str, str]) -> str:
+    return SLOT.sub(lambda match: slots.get(match.group(1), match.group(0)), text)
+
+
+def typed(question: str, slots: dict[str, str], rng: random.Random) -> str:
+    """The question with its slots filled, as typed: only text outside the slots is changed."""
+    pieces = SLOT.split(question)
+    texts, names = pieces[::2], pieces[1::2]
+    pasted = "\n" in question or "`" in question
+    if not pasted:
+        texts = _accidents(texts, rng)
+    quotes = rng.choice(["``", "``", "''", '""']) if rng.random() < 0.25 else ""
+    typed_text = texts[0]
+    for name, text in zip(names, texts[1:], strict=True):
+        value = slots.get(name, "{" + name + "}")
+        bare = not typed_text.endswith(("`", "'", '"', "/", ".")) and text[:1] not in "`'\"/"
+        if quotes and name in slots and name in _NAMES and bare:
+            value = f"{quotes[0]}{value}{quotes[1]}"
+        typed_text += value + text
+    return typed_text.strip()
+
+
+def _accidents(texts: list[str], rng: random.Random) -> list[str]:
+    texts = list(texts)
+    if rng.random() < 0.25:
+        texts = [text.lower() for text in texts]
+    if rng.random() < 0.40:
+        texts[-1] = texts[-1].rstrip("?.! ")
+    if rng.random() < 0.12:
+        where = rng.choice([i for i, text in enumerate(texts) if len(text) > 5] or [0])
+        texts[where] = _typo(texts[where], rng)
+    if rng.random() < 0.15:
+        if rng.random() < 0.5:
+            opened = texts[0][:1].lower() + texts[0][1:]
+            texts[0] = rng.choice(_OPENERS) + opened
+        else:
+            texts[-1] = texts[-1].rstrip("?.! ") + rng.choice(_CLOSERS)
+    return texts
+
+
+def _typo(text: str, rng: random.Random) -> str:
+    """Swap, drop or double one letter inside a Latin word."""
+    inner = [m.start() for m in re.finditer(r"(?<=[a-z])[a-z](?=[a-z])", text)]
+    if not inner:
+        return text
+    at = rng.choice(inner)
+    kind = rng.randrange(3)
+    if kind == 0:
+        return text[:at] + text[at + 1] + text[at] + text[at + 2 :]
+    return text[:at] + (text[at + 1 :] if kind == 1 else text[at] + text[at:])

@@ -1,0 +1,76 @@
+"""Read facts back out of tool results, as far as the model is shown them."""
+
+import re
+from dataclasses import dataclass
+
+VISIBLE = 1500
+"""Characters of a tool result that the chat template shows to the model."""
+
+_SUMMARY = re.compile(r"^(\d+) match(?:es)? in (\d+) files?")
+_HIT = re.compile(r"^(.+?):(\d+): ?(.*)$")
+_FILES = re.compile(r"^(\d+) files?")
+_READ = re.compile(r"^(.+): lines (\d+)-(\d+) of (\d+)")
+
+
+@dataclass(frozen=True)
+class Hit:
+    path: str
+    line: int
+    text: str
+
+    @property
+    def place(self) -> str:
+        return f"`{self.path}:{self.line}`"
+
+
+@dataclass(frozen=True)
+class Matches:
+    """A grep result: the totals of its summary, the hits that are visible whole."""
+
+    total: int
+    files: int
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A read_file result: the lines that are visible whole."""
+
+    path: str
+    first: int
+    last: int
+    total: int
+    lines: tuple[str, ...]
+
+
+def visible_lines(result: str) -> list[str]:
+    """The whole lines within the visible part; a cut line is not among them."""
+    lines = result[:VISIBLE].splitlines()
+    return lines if len(result) <= VISIBLE else lines[:-1]
+
+
+def matches(result: str) -> Matches:
+    summary = _SUMMARY.match(result)
+    if summary is None:
+        return Matches(0, 0, ())
+    found = (_HIT.match(line) for line in visible_lines(result)[1:])
+    hits = tuple(Hit(m[1], int(m[2]), m[3].strip()) for m in found if m)
+    return Matches(int(summary[1]), int(summary[2]), hits)
+
+
+def files(result: str) -> tuple[int, list[str]]:
+    """The number of files found, and the visible ones."""
+    summary = _FILES.match(result)
+    if summary is None:
+        return 0, []
+    return int(summary[1]), [line for line in visible_lines(result)[1:] if line[:1] != "["]
+
+
+def excerpt(result: str) -> Excerpt | None:
+    """None for an error or an empty file."""
+    summary = _READ.match(result)
+    if summary is None:
+        return None
+    numbered = (line.partition("\t") for line in visible_lines(result)[1:])
+    lines = tuple(text for number, tab, text in numbered if tab and number.strip().isdigit())
+    return Excerpt(summary[1], int(summary[2]), int(summary[3]), int(summary[4]), lines)

@@ -1,0 +1,108 @@
+"""The embedded model's tokenizer: byte-level BPE made for exact copying.
+
+Spaces are never glued to words, camelCase is split, digits and punctuation stand alone, so an
+identifier has the same tokens in a question, in a tool result and inside a JSON string. The
+boilerplate of each tool call is a single added token: a call is one choice plus one copy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+SPECIAL = (
+    "<|pad|>",
+    "<|end|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|tool|>",
+    "<|tools|>",
+    "<tool_call>",
+    "</tool_call>",
+)
+PAD, END = SPECIAL[0], SPECIAL[1]
+
+WORD_PIECES = Regex(
+    r"\p{Lu}+(?=\p{Lu}\p{Ll})|\p{Lu}?[\p{Ll}\p{M}]+|\p{Lu}+|\p{Lo}[\p{Lo}\p{M}]*|\p{N}|\n+| +"
+    r"|[^\s\p{L}\p{N}]|\s|."
+)
+
+DEFINITION = r"\\b(class|interface|trait|enum|struct|type|def|function|func|fn|const|let|var)\\s+"
+BOILERPLATE = (
+    "grep find_files read_file write_file edit_file php_lint",
+    '\n{"name": "grep", "arguments": {"pattern": "',
+    '\n{"name": "find_files", "arguments": {"glob": "',
+    '\n{"name": "read_file", "arguments": {"path": "',
+    '\n{"name": "write_file", "arguments": {"path": "',
+    '\n{"name": "edit_file", "arguments": {"path": "',
+    '\n{"name": "php_lint", "arguments": {"path": "',
+    '", "path": "',
+    '", "glob": "',
+    '", "start": ',
+    ', "end": ',
+    '", "content": "',
+    '", "old": "',
+    '", "new": "',
+    '"}}\n',
+    "}}\n",
+    DEFINITION + r"(\\(.*\\)\\s*)?",
+    r"\\s*[:=]",
+    r"class\\s+\\w+.*[(, .\\\\]",
+    "(import|from|require|use|include).*",
+    "(?i)",
+    r"^\\s*(abstract |final |export |default )*class\\s+\\w+",
+    "TODO|FIXME|XXX|HACK",
+)
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """Byte-level BPE of at most `vocab_size` entries, special and boilerplate tokens included."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(WORD_PIECES, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - len(BOILERPLATE) - SPARE,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        max_token_length=24,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    add_boilerplate(tokenizer, BOILERPLATE)
+    return tokenizer
+
+
+# Embedding rows kept free, so that boilerplate can be added without retraining the tokenizer.
+SPARE = 64
+
+
+def add_boilerplate(tokenizer: Tokenizer, texts: Iterable[str]) -> None:
+    """Make each text one token; not special, so decoding keeps it."""
+    tokenizer.add_tokens(
+        [AddedToken(t, normalized=False, special=False, single_word=False) for t in texts]
+    )
+
+
+def save(tokenizer: Tokenizer, folder: Path, context: int) -> None:
+    """Write `tokenizer.json`, `tokenizer_config.json` and the chat template into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": END,
+        "pad_token": PAD,
+        "model_max_length": context,
+        "clean_up_tokenization_spaces": False,
+        "tool_parser_type": "json_tools",
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1) + "\n")
+    template = Path(__file__).with_name("chat_template.jinja").read_text()
+    (folder / "chat_template.jinja").write_text(template)
