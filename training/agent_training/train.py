@@ -92,7 +92,9 @@ def run_phase(
     return figures
 
 
-def evaluate(model: Lfm2, examples: Sequence[Example], tokens_per_batch: int = 8192) -> dict[str, float]:
+def evaluate(
+    model: Lfm2, examples: Sequence[Example], tokens_per_batch: int = 8192
+) -> dict[str, float]:
     """Loss per supervised token, and the share of rows whose supervised tokens are all argmax."""
     total = weight = exact = rows = 0.0
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):

@@ -1,0 +1,196 @@
+"""From a recipe to an embedded model, stage by stage; each stage leaves a file and is not redone.
+
+rows -> corpus -> tokenizer -> pretrain -> instruct -> export, all below one work directory.
+Delete a stage's file to redo it and what follows.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent_training import corpus
+
+if TYPE_CHECKING:
+    from agent_training.batches import Example
+    from agent_training.train import Schedule
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One recipe and the work directory of its stages. Times are minutes, sizes tokens."""
+
+    recipe: Path
+    work: Path
+    max_minutes: float = math.inf
+    report: Report = print
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return tomllib.loads(self.recipe.read_text(encoding="utf-8"))
+
+    def run(self, target: Path) -> None:
+        """Every stage that has left no file yet, then the model folder `target`."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        stages: list[tuple[str, Callable[[], None]]] = [
+            ("rows/train.jsonl", self.build_rows),
+            ("corpus.jsonl", self.build_corpus),
+            ("tokenizer/tokenizer.json", self.build_tokenizer),
+            ("pretrained.pt", self.pretrain),
+            ("instructed.pt", self.instruct),
+        ]
+        for product, stage in stages:
+            if not (self.work / product).exists():
+                self.report(f"{stage.__name__} -> {product}")
+                stage()
+        self.export(target)
+
+    def build_rows(self) -> None:
+        subprocess.run(
+            [sys.executable, "-m", "agent_training.build", "--recipe", str(self.recipe)]
+            + ["--out", str(self.work / "rows")],
+            check=True,
+        )
+
+    def build_corpus(self) -> None:
+        """Documents of each package up to its budget of characters, shuffled."""
+        budgets: dict[str, float] = self.settings["corpus"]
+        rng = random.Random(0)
+        unpacked = corpus.fetch(list(budgets), self.work / "documentation")
+        chosen = [
+            document
+            for folder in unpacked
+            for document in _within(budgets[folder.name], list(corpus.documents(folder)), rng)
+        ]
+        rng.shuffle(chosen)
+        _write_lines(self.work / "corpus.jsonl", chosen)
+
+    def build_tokenizer(self) -> None:
+        from agent_training import tokenizer
+
+        settings = self.settings
+        spoken = [
+            message["content"]
+            for row in _lines(self.work / "rows/train.jsonl")
+            for message in row["messages"]
+            if message.get("content")
+        ]
+        random.Random(0).shuffle(spoken)
+        written = ["\n".join(document) for document in _lines(self.work / "corpus.jsonl")]
+        trained = tokenizer.train_tokenizer(
+            written + spoken[: len(written) * 2], settings["model"]["vocab_size"]
+        )
+        tokenizer.save(trained, self.work / "tokenizer", settings["model"]["context"])
+
+    def pretrain(self) -> None:
+        """Plain language modelling on the corpus, so that near words are near in the model."""
+        from agent_training import train
+
+        model = train.new_model(self._shape(), seed=0)
+        schedule = self._schedule("pretrain")
+        train.run_phase(
+            model,
+            self._corpus_examples(int(self.settings["pretrain"]["length"])),
+            schedule,
+            self.work / "pretrained.pt",
+            max_minutes=self.max_minutes,
+            report=self.report,
+        )
+
+    def instruct(self) -> None:
+        """Dialogues: when to look, how to call, what to answer."""
+        import torch
+
+        from agent_training import train
+        from agent_training.dataset import Encoder, Weights, first_call_only, read_rows
+
+        options = self.settings["instruct"]
+        encoder = Encoder(self.work / "tokenizer", Weights(), int(options["max_tokens"]))
+        rows = read_rows(self.work / "rows/train.jsonl")
+        share = float(options["first_call_only"])
+        examples, dropped = encoder.examples(list(first_call_only(rows, share, seed=0)))
+        held_out, _ = encoder.examples(read_rows(self.work / "rows/valid.jsonl"))
+        tokens = sum(len(e.tokens) for e in examples)
+        self.report(f"{len(examples)} rows, {tokens} tokens; {dropped} rows too long, dropped")
+        model = train.new_model(self._shape(), seed=0)
+        model.load_state_dict(torch.load(self.work / "pretrained.pt", weights_only=True))
+        figures = train.run_phase(
+            model,
+            examples,
+            self._schedule("instruct"),
+            self.work / "instructed.pt",
+            validate=lambda: train.evaluate(model, held_out),
+            max_minutes=self.max_minutes,
+            report=self.report,
+        )
+        (self.work / "instructed.json").write_text(json.dumps(figures, indent=1) + "\n")
+
+    def export(self, target: Path) -> None:
+        import torch
+
+        from agent_training import train
+        from agent_training.export import export
+
+        model = train.new_model(self._shape(), seed=0)
+        model.load_state_dict(torch.load(self.work / "instructed.pt", weights_only=True))
+        export(model, self.work / "tokenizer", target)
+        self.report(f"{target}: {(target / 'model.safetensors').stat().st_size / 2**20:.1f} MiB")
+
+    def _shape(self) -> Any:
+        from agent_training.model import Shape
+
+        return Shape(**self.settings["model"])
+
+    def _schedule(self, phase: str) -> Schedule:
+        from agent_training.train import Schedule
+
+        names = Schedule.__dataclass_fields__
+        return Schedule(**{k: v for k, v in self.settings[phase].items() if k in names})
+
+    def _corpus_examples(self, length: int) -> list[Example]:
+        import numpy as np
+        from tokenizers import Tokenizer
+
+        from agent_training.batches import Example
+
+        tokenizer = Tokenizer.from_file(str(self.work / "tokenizer/tokenizer.json"))
+        texts = ["\n".join(document) for document in _lines(self.work / "corpus.jsonl")]
+        examples = []
+        for encoding in tokenizer.encode_batch(texts):
+            ids = np.array(encoding.ids, np.int32)
+            for start in range(0, len(ids) - length // 4, length - 1):
+                piece = ids[start : start + length]
+                weights = np.ones(len(piece), np.float32)
+                weights[0] = 0
+                examples.append(Example(piece, weights))
+        return examples
+
+
+def _within(budget: float, documents: list[list[str]], rng: random.Random) -> Iterator[list[str]]:
+    rng.shuffle(documents)
+    for document in documents:
+        if budget <= 0:
+            return
+        yield document
+        budget -= sum(map(len, document))
+
+
+def _lines(path: Path) -> Iterator[Any]:
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _write_lines(path: Path, values: list[Any]) -> None:
+    text = "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
+    path.write_text(text, encoding="utf-8")
