@@ -1,4 +1,4 @@
-"""What the model may call. A tool is a function here; its docstring is what the model reads of it."""
+"""What the model may call: plain functions whose docstring is all that the model reads of them."""
 
 from agent_tools.change import Change, commit
 from agent_tools.edit_file import edit_file
@@ -6,8 +6,8 @@ from agent_tools.errors import ToolError, ToolUnavailable
 from agent_tools.find_files import find_files
 from agent_tools.grep import grep
 from agent_tools.php_lint import php_lint
+from agent_tools.process import stop_running
 from agent_tools.read_file import read_file
-from agent_tools.ripgrep import stop_running
 from agent_tools.workspace import Workspace
 from agent_tools.write_file import write_file
 

@@ -2,10 +2,10 @@
 
 import errno
 import os
-import secrets
 import stat
 from dataclasses import dataclass
 
+from agent_tools.draft import draft
 from agent_tools.errors import ToolError
 from agent_tools.workspace import Place, Workspace
 
@@ -27,11 +27,8 @@ def current(workspace: Workspace, path: str) -> tuple[str, bytes | None]:
     Raises:
         ToolError: writing there is refused, or something other than a file is there.
     """
-    try:
-        with workspace.locate(path, writing=True) as place:
-            return place.relative, _content(workspace, place)
-    except FileNotFoundError:
-        return "/".join(p for p in workspace.parts(path) if p not in ("", ".")), None
+    with workspace.locate(path, writing=True) as place:
+        return place.relative, _content(workspace, place)
 
 
 def commit(workspace: Workspace, change: Change) -> None:
@@ -50,7 +47,7 @@ def commit(workspace: Workspace, change: Change) -> None:
 
 def _content(workspace: Workspace, place: Place) -> bytes | None:
     try:
-        with workspace.open_file(place.relative) as (descriptor, _):
+        with workspace.opened(place) as descriptor:
             if os.fstat(descriptor).st_size > _LARGEST:
                 raise ToolError(f"{place.relative} is larger than 64 MB; too large to change.")
             with os.fdopen(os.dup(descriptor), "rb") as file:
@@ -60,26 +57,25 @@ def _content(workspace: Workspace, place: Place) -> bytes | None:
 
 
 def _replace(workspace: Workspace, place: Place, change: Change) -> None:
-    temporary = f".{secrets.token_hex(8)}.agent-tmp"
     status = place.status() if change.old is not None else None
     if status and not status.st_mode & 0o222:
         raise ToolError(f"{place.relative} is read-only.")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o666, dir_fd=place.directory)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(change.new)
-            file.flush()
-            if status:
-                _keep_owner_and_mode(file.fileno(), status)
-            os.fsync(file.fileno())
+    with draft(place) as new:
+        new.write(change.new)
+        if status:
+            _keep_owner_and_mode(new.descriptor, status)
+        os.fsync(new.descriptor)
         if _content(workspace, place) != change.old:
-            raise ToolError(f"{place.relative} was changed meanwhile; read it again, then write.")
-        os.rename(temporary, place.name, src_dir_fd=place.directory, dst_dir_fd=place.directory)
-    except BaseException:
-        os.unlink(temporary, dir_fd=place.directory)
-        raise
+            raise _stale(place)
+        try:
+            new.publish(replacing=change.old is not None)
+        except FileExistsError:
+            raise _stale(place) from None
     os.fsync(place.directory)
+
+
+def _stale(place: Place) -> ToolError:
+    return ToolError(f"{place.relative} was changed meanwhile; read it again, then write.")
 
 
 def _keep_owner_and_mode(descriptor: int, status: os.stat_result) -> None:

@@ -15,7 +15,7 @@ def find_files(workspace: Workspace, glob: str) -> str:
     """
     if not glob.strip():
         raise ToolError("The glob is empty; give one such as *.py or src/**.")
-    wanted = _from_root(workspace, glob.strip())
+    wanted = globs.from_root(workspace, glob.strip())
     hidden = ripgrep.names_hidden(wanted)
     listed = [f for f in ripgrep.files(workspace, hidden=hidden) if not in_secret_directory(f)]
     found = _matching(listed, wanted)
@@ -42,9 +42,3 @@ def _matching(files: list[str], glob: str) -> list[str]:
         return found
     # Without a slash a name counts at any depth, a directory's too.
     return [file for file in files if "/" not in directory and f"/{directory}/" in f"/{file}"]
-
-
-def _from_root(workspace: Workspace, glob: str) -> str:
-    """An absolute glob inside the root, made relative."""
-    root = f"{workspace.root}/"
-    return glob.removeprefix(root) or "." if f"{glob}/".startswith(root) else glob

@@ -1,4 +1,4 @@
-"""Globs as `.gitignore` and ripgrep read them, turned into one regular expression without backtracking.
+"""Globs as `.gitignore` and ripgrep read them, as one regular expression that need not backtrack.
 
 ripgrep's own `--glob` is not used because it overrides `.gitignore`.
 """
@@ -7,9 +7,27 @@ import re
 from collections.abc import Callable
 
 from agent_tools.errors import ToolError
+from agent_tools.workspace import Workspace, outside
 
 _MAX_ALTERNATIVES = 64
 _MAX_DEEP = 4
+
+
+def from_root(workspace: Workspace, glob: str) -> str:
+    """A glob relative to the root, also when written as an absolute path.
+
+    Raises:
+        ToolError: it points outside the root.
+    """
+    if ".." in glob.split("/"):
+        raise outside(glob)
+    if not glob.startswith("/"):
+        return glob
+    root = str(workspace.root).rstrip("/")
+    if f"{glob}/".startswith(f"{root}/"):
+        return glob[len(root) + 1 :] or "."
+    # `/src` is how .gitignore writes a path from the root.
+    return glob[1:]
 
 
 def matcher(glob: str) -> Callable[[str], bool]:
@@ -75,7 +93,7 @@ def _expression(glob: str) -> str:
 
 
 def _component(glob: str) -> str:
-    # Between two stars the first place that fits is as good as any: an atomic group need not go back.
+    # Between two stars the first place that fits is as good as any, so the group may be atomic.
     first, *rest = [_without_stars(part) for part in re.split(r"\*+", glob)]
     if not rest:
         return first

@@ -1,92 +1,20 @@
-"""The grep tool: real ripgrep, read as a stream that is counted in full and kept only in part.
-
-ripgrep prints each file's matches in one block (`path NUL line:text ... blank line`), the blocks in
-any order. Sorting them by ripgrep itself would cost it its threads, so the blocks that can still be
-shown are kept, in path order, and the others only counted.
-"""
+"""The grep tool: real ripgrep, every match counted, the first ones shown."""
 
 import re
 import stat
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
-from agent_tools import globs, ripgrep, suggest
+from agent_tools import globs, long_lines, ripgrep, suggest
+from agent_tools.blocks import Tally
 from agent_tools.errors import ToolError
 from agent_tools.policy import is_secret
-from agent_tools.truncate import LINE_CHARS, clip, counted, fitting, notice
+from agent_tools.truncate import LINE_CHARS, RESULT_CHARS, counted, fitting, notice
 from agent_tools.workspace import Place, Workspace, kind
 
-_KEPT_BYTES = 64 * 1024
-_TAIL = 200
-_OMITTED = "[Omitted long"
-_MATCH = re.compile(rb"\d+:")
-
-
-@dataclass
-class _Tally:
-    """Matches counted over all files, and the first files' matching lines."""
-
-    wanted: "_Wanted"
-    matches: int = 0
-    files: int = 0
-    kept: dict[str, bytes] = field(default_factory=dict)
-    size: int = 0
-    ceiling: str | None = None
-
-    def add(self, head: bytes, lines: int, tail: bytes) -> None:
-        path, separator, text = head.partition(b"\0")
-        lines -= _ends_in_message(tail)
-        name = self.wanted.path(path) if separator else None
-        if name is None or lines <= 0:
-            return
-        self.matches += lines
-        self.files += 1
-        if self.ceiling is None or name < self.ceiling:
-            self.kept[name] = text
-            self.size += len(text)
-            if self.size > 16 * _KEPT_BYTES:
-                self._prune()
-
-    def _prune(self) -> None:
-        kept, self.kept, self.size = sorted(self.kept.items()), {}, 0
-        for name, text in kept:
-            if self.size > _KEPT_BYTES:
-                self.ceiling = name
-                break
-            self.kept[name] = text
-            self.size += len(text)
-
-
-def _ends_in_message(tail: bytes) -> bool:
-    """Whether ripgrep closed a block with a remark on binary content instead of a match."""
-    *before, last = re.split(rb"[\n\0]", tail.removesuffix(b"\n"))
-    return bool(before) and not _MATCH.match(last)
-
-
-@dataclass
-class _Wanted:
-    """Which of the files that ripgrep searched count, and what they are called from the root."""
-
-    prefix: str
-    below: str
-    glob: str
-    hidden: bool
-
-    def __post_init__(self) -> None:
-        self.matches = globs.matcher(self.glob) if self.glob else None
-
-    def path(self, printed: bytes) -> str | None:
-        name = self.prefix + printed.decode(errors="surrogateescape").removeprefix("./")
-        if is_secret(name) or not (self.hidden or not ripgrep.is_hidden(name, self.below)):
-            return None
-        if self.matches and not (self.matches(name) or self._matches_from_below(name)):
-            return None
-        return name
-
-    def _matches_from_below(self, name: str) -> bool:
-        below = f"{self.below}/"
-        matches = self.matches
-        return bool(matches and name.startswith(below) and matches(name.removeprefix(below)))
+_LONGEST_PATTERN = 10_000
+# Globs of a file name that ripgrep and globs.py read alike.
+_PLAIN_NAME = re.compile(r"[\w.*?-]*(?:\{[\w.*?-]+(?:,[\w.*?-]+)*\})?[\w.*?-]*")
+_LINE = re.compile(r"(\d+):(\d+):(.*)")
 
 
 def grep(workspace: Workspace, pattern: str, path: str = ".", glob: str = "") -> str:
@@ -98,11 +26,15 @@ def grep(workspace: Workspace, pattern: str, path: str = ".", glob: str = "") ->
         glob: Only these files, e.g. *.py.
     """
     _check(pattern)
-    try:
-        with workspace.locate(path) as place:
-            return _search(workspace, place, pattern, glob.strip())
-    except FileNotFoundError:
-        raise suggest.missing(workspace, path) from None
+    wanted = globs.from_root(workspace, glob.strip())
+    with workspace.locate(path.strip() or ".") as place:
+        try:
+            mode = place.status().st_mode
+        except FileNotFoundError:
+            raise suggest.missing(workspace, path) from None
+        if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+            raise ToolError(f"{place.relative} is {kind(mode)}; grep searches files.")
+        return _search(workspace, place, pattern, wanted, is_file=stat.S_ISREG(mode))
 
 
 def _check(pattern: str) -> None:
@@ -110,90 +42,120 @@ def _check(pattern: str) -> None:
         raise ToolError("The pattern is empty; give the text or regular expression to look for.")
     if "\n" in pattern or "\0" in pattern:
         raise ToolError("The pattern spans lines; grep looks at one line at a time.")
-
-
-def _search(workspace: Workspace, place: Place, pattern: str, glob: str) -> str:
-    mode = place.status().st_mode
-    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
-        raise ToolError(f"{place.relative} is {kind(mode)}; grep searches files and directories.")
-    hidden = ripgrep.names_hidden(glob) or ripgrep.names_hidden(place.relative)
-    below = place.relative if stat.S_ISDIR(mode) else place.relative.rpartition("/")[0]
-    wanted = _Wanted(ripgrep.parent_of(place), below, glob, hidden)
-    arguments = [*ripgrep.scope(workspace, hidden=hidden), *_prefilter(glob)]
-    target = "./" if place.name == "." else f"./{place.name}"
-    tally = _Tally(wanted)
-    shape = ("--heading", "--with-filename", "--null", "--line-number")
-    columns = f"--max-columns={4 * LINE_CHARS}"
+    if len(pattern) > _LONGEST_PATTERN:
+        raise ToolError(f"The pattern has more than {_LONGEST_PATTERN} characters; shorten it.")
     try:
-        with ripgrep.search(
-            workspace, place, *arguments, *shape, columns, "--crlf", "--", pattern, target
-        ) as run:
-            _read_blocks(run.chunks(), tally)
-    except ToolError as error:
-        raise _invalid(pattern, str(error)) from None
-    return _report(tally, run.timed_out)
+        pattern.encode()
+    except UnicodeEncodeError:
+        raise ToolError("The pattern is not valid text.") from None
+
+
+def _search(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_file: bool) -> str:
+    hidden = ripgrep.names_hidden(glob) or ripgrep.names_hidden(place.relative)
+    below = place.relative.rpartition("/")[0] if is_file else place.relative
+    tally = Tally(_namer(ripgrep.parent_of(place), below, glob, hidden=hidden))
+    arguments = (
+        *ripgrep.scope(workspace, hidden=hidden),
+        *_prefilter(glob),
+        *ripgrep.BLOCKS,
+        f"--max-columns={LINE_CHARS}",
+        "--crlf",
+        "--",
+        pattern,
+        ripgrep.target(place),
+    )
+    with ripgrep.search(workspace, place, *arguments) as run:
+        try:
+            tally.read(ripgrep.chunks(run))
+        except ToolError as error:
+            raise _invalid(pattern, str(error)) from None
+    lines = _lines(workspace, tally, pattern)
+    if lines:
+        return _report(tally, lines, run.timed_out)
+    if run.timed_out:
+        raise ToolError("The search took too long; narrow it with path or glob.")
+    if is_file and tally.saw_binary:
+        raise ToolError(f"{place.relative} is a binary file; grep searches text.")
+    return "No matches."
+
+
+def _namer(prefix: str, below: str, glob: str, *, hidden: bool) -> Callable[[str], str | None]:
+    """What a file that ripgrep searched is called from the root; None if it does not count."""
+    matches = globs.matcher(glob) if glob else None
+
+    def name_of(printed: str) -> str | None:
+        name = prefix + printed.removeprefix("./")
+        if is_secret(name) or not (hidden or not ripgrep.is_hidden(name, below)):
+            return None
+        # A model that names a path often means the glob from there.
+        seen = (name, name.removeprefix(f"{below}/"))
+        return name if matches is None or any(map(matches, seen)) else None
+
+    return name_of
 
 
 def _prefilter(glob: str) -> tuple[str, ...]:
-    """A file type for ripgrep made from the glob's last component; unlike --glob it keeps to .gitignore."""
-    if not glob or glob.startswith("!") or re.search(r"\{[^}]*/", glob):
-        return ()
+    """A file type for ripgrep from the glob's last part; unlike --glob it keeps to .gitignore."""
     name = glob.rpartition("/")[2]
-    if name in ("", "**"):
+    if name in ("", "**") or "{" in glob[: -len(name)] or not _PLAIN_NAME.fullmatch(name):
         return ()
     return (f"--type-add=wanted:{name}", "--type=wanted")
 
 
-def _read_blocks(chunks: Iterable[bytes], tally: _Tally) -> None:
-    head, tail, lines, rest = b"", b"", 0, b""
-    for chunk in chunks:
-        data, start = rest + chunk, 0
-        while start < len(data):
-            end = data.find(b"\n\n", start)
-            # A last newline may be the first half of a separator.
-            stop = end + 1 if end >= 0 else len(data) - data.endswith(b"\n")
-            lines += data.count(b"\n", start, stop)
-            if len(head) < _KEPT_BYTES:
-                head += data[start : min(stop, start + _KEPT_BYTES)]
-            tail = (tail + data[max(start, stop - _TAIL) : stop])[-_TAIL:]
-            if end < 0:
-                start = stop
-                break
-            tally.add(head, lines, tail)
-            head, tail, lines, start = b"", b"", 0, end + 2
-        rest = data[start:]
-    if head or rest:
-        lines += 1
-        tally.add(head + rest, lines, tail + rest)
-
-
-def _report(tally: _Tally, timed_out: bool) -> str:
-    if not tally.matches:
-        if timed_out:
-            raise ToolError("The search took too long; narrow it with path or glob.")
-        return "No matches."
-    summary = (
-        f"{counted(tally.matches, 'match', 'matches')} in {counted(tally.files, 'file', 'files')}"
-    )
-    lines = []
-    for name, text in sorted(tally.kept.items()):
-        for line in text.decode(errors="replace").split("\n"):
-            number, separator, content = line.partition(":")
-            if separator and number.isdigit():
-                lines.append(f"{name}:{number}: {clip(content.rstrip())}")
-        if len(lines) > 1000:
+def _lines(workspace: Workspace, tally: Tally, pattern: str) -> list[str]:
+    """The result's lines, somewhat more than fit; files that may not be read are taken back."""
+    lines: list[str] = []
+    size = 0
+    for name, matches, content in tally.first():
+        if size > RESULT_CHARS:
             break
+        try:
+            found = _lines_of(workspace, name, pattern, content)
+        except (ToolError, FileNotFoundError):
+            # Replaced by a link meanwhile, or a secret's other name.
+            tally.take_back(matches)
+            continue
+        lines += found
+        size += sum(map(len, found))
+    return lines
+
+
+def _lines_of(workspace: Workspace, name: str, pattern: str, content: bytes) -> list[str]:
+    with workspace.open_file(name) as (_, relative):
+        if relative != name:
+            raise ToolError(f"{name} changed while it was searched.")
+    found: dict[int, str] = {}
+    long: dict[int, int] = {}
+    size = 0
+    for line in content.decode(errors="replace").split("\n"):
+        if not (parts := _LINE.match(line)) or size > RESULT_CHARS:
+            break
+        number, offset, text = int(parts[1]), int(parts[2]), parts[3]
+        found[number] = text.rstrip()
+        size += len(text)
+        if text.startswith(long_lines.OMITTED):
+            long[number] = offset
+    if long:
+        found |= long_lines.excerpts(workspace, pattern, name, long)
+    return [f"{name}:{number}: {text}" for number, text in found.items()]
+
+
+def _report(tally: Tally, lines: list[str], timed_out: bool) -> str:
+    matches = counted(tally.matches, "match", "matches")
     shown = fitting(lines)
-    result = [summary, *lines[:shown]]
+    result = [f"{matches} in {counted(tally.files, 'file', 'files')}", *lines[:shown]]
     if timed_out:
-        result.append(f"[stopped after {ripgrep.DEADLINE_SECONDS:.0f} s; narrow with path or glob]")
+        seconds = f"{ripgrep.DEADLINE_SECONDS:.0f} s"
+        result.append(f"[stopped after {seconds}, there are more; narrow with path or glob]")
     elif shown < tally.matches:
         result.append(notice(shown, tally.matches, "matches", "narrow with path or glob"))
     return "\n".join(result)
 
 
 def _invalid(pattern: str, message: str) -> ToolError:
-    reason = message.rpartition("error: ")[2].splitlines()[0]
+    reason = message.rpartition("error: ")[2].removeprefix("rg: ").splitlines()[0]
+    if "not supported" in reason or "size limit" in reason:
+        return ToolError(f"The pattern cannot be searched: {reason}. Use a simpler one.")
     literal = re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", pattern)
     return ToolError(
         f"The pattern is no valid regular expression: {reason}. "

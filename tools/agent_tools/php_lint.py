@@ -1,18 +1,23 @@
-"""The php_lint tool: PHP's own syntax check where PHP is, else tree-sitter's; the result says which."""
+"""The php_lint tool: PHP's own syntax check where PHP is, else tree-sitter's, and which it was."""
 
+import functools
 import os
 import re
 import shutil
 import stat
-import subprocess
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from agent_tools import ripgrep, suggest
 from agent_tools.errors import ToolError
+from agent_tools.process import running
 from agent_tools.truncate import counted, fitting
 from agent_tools.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tree_sitter import Language
 
 DEADLINE_SECONDS = 60.0
 _FILE_SECONDS = 10
@@ -92,6 +97,7 @@ def _checker() -> tuple[Checker, str]:
     return lambda content: _php(php, content), f"php -l, {_version(php)}"
 
 
+@functools.cache
 def _version(php: str) -> str:
     printed = _run(php, ["-v"], b"")
     return " ".join(printed.split()[:2])
@@ -109,34 +115,32 @@ def _php(php: str, content: bytes) -> Fault:
 
 def _run(php: str, arguments: Iterable[str], content: bytes) -> str:
     """PHP without configuration, the content on its standard input: it has no file to run."""
-    try:
-        done = subprocess.run(
-            ["/bin/sh", "-c", _LIMITED, php, "-n", *arguments],
-            input=content,
-            capture_output=True,
-            timeout=_FILE_SECONDS,
-            env={"LC_ALL": "C"},
-            cwd="/",
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ToolError(f"php -l took longer than {_FILE_SECONDS} s.") from None
-    return done.stdout.decode(errors="replace").strip()
+    argv = ("/bin/sh", "-c", _LIMITED, php, "-n", *arguments)
+    with running(argv, cwd="/", seconds=_FILE_SECONDS, fed=True) as run:
+        output, _ = run.process.communicate(content)
+    if run.timed_out:
+        raise ToolError(f"php -l took longer than {_FILE_SECONDS} s.")
+    return output.decode(errors="replace").strip()
+
+
+@functools.cache
+def _php_grammar() -> "Language":
+    import tree_sitter_php
+    from tree_sitter import Language
+
+    return Language(tree_sitter_php.language_php())
 
 
 def _tree_sitter(content: bytes) -> Fault:
-    import tree_sitter_php
-    from tree_sitter import Language, Node, Parser
+    from tree_sitter import Parser
 
-    root = Parser(Language(tree_sitter_php.language_php())).parse(content).root_node
-
-    def first_fault(node: Node) -> Node | None:
-        while node.has_error and not (node.is_error or node.is_missing):
-            inner = next((c for c in node.children if c.has_error or c.is_missing), None)
-            if inner is None:
-                return node
-            node = inner
-        return node if node.has_error or node.is_missing else None
-
-    fault = first_fault(root)
-    return (fault.start_point.row + 1, "syntax error") if fault else None
+    node = Parser(_php_grammar()).parse(content).root_node
+    if not node.has_error:
+        return None
+    while not (node.is_error or node.is_missing):
+        inner = next((c for c in node.children if c.has_error or c.is_missing), None)
+        if inner is None:
+            break
+        node = inner
+    what = f", missing {node.type}" if node.is_missing else ""
+    return node.start_point.row + 1, f"syntax error{what}"

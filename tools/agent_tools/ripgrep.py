@@ -1,4 +1,4 @@
-"""Running the real ripgrep on a directory of the workspace: found once, bounded, never left behind."""
+"""The real ripgrep, run in a directory of the workspace."""
 
 import functools
 import os
@@ -6,91 +6,50 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from agent_tools.errors import ToolError, ToolUnavailable
+from agent_tools.process import Run, running
 from agent_tools.workspace import Place, Workspace
 
 DEADLINE_SECONDS = 20.0
 _CHUNK = 1 << 20
 # Linear-time engine, nobody's configuration, .gitignore also where there is no repository.
 _COMMON = (
-    "--no-config",
-    "--no-require-git",
-    "--no-ignore-global",
-    "--no-messages",
-    "--color=never",
-)
-_running: set["subprocess.Popen[bytes]"] = set()
-
-
-class Search:
-    """One run of ripgrep: its output in chunks, and whether it ran to the end."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
-        self.timed_out = False
-
-    def expire(self) -> None:
-        """End the run at its deadline."""
-        self.timed_out = True
-        self._process.kill()
-
-    def chunks(self) -> Iterator[bytes]:
-        """The output as it comes.
-
-        Raises:
-            ToolError: ripgrep did not accept the pattern or a glob.
-        """
-        output = self._process.stdout
-        assert output is not None
-        descriptor = output.fileno()
-        while chunk := os.read(descriptor, _CHUNK):
-            yield chunk
-        if self._process.wait() == 2 and not self.timed_out:
-            errors = self._process.stderr
-            assert errors is not None
-            message = errors.read().decode(errors="replace").strip()
-            if message:
-                raise ToolError(message)
+    "--no-config", "--no-require-git", "--no-ignore-global", "--no-messages", "--color=never",
+)  # fmt: skip
+# With --null and --heading every file's matches are one block, see blocks.py.
+BLOCKS = ("--heading", "--with-filename", "--null", "--line-number", "--byte-offset")
 
 
 @contextmanager
-def search(workspace: Workspace, place: Place, *arguments: str) -> Iterator[Search]:
-    """Run ripgrep in the directory of `place`; it is dead when the block ends, however it ends.
+def search(workspace: Workspace, place: Place, *arguments: str) -> Iterator[Run]:
+    """Ripgrep running in the directory of `place`; dead when the block ends, however it ends.
 
     Raises:
         ToolUnavailable: ripgrep is not installed.
     """
-    process = subprocess.Popen(
-        (binary(), *_COMMON, *arguments),
-        cwd=_path_of_directory(workspace, place),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={"LC_ALL": "C.UTF-8"},
-    )
-    _running.add(process)
-    run = Search(process)
-    timer = threading.Timer(DEADLINE_SECONDS, run.expire)
-    timer.daemon = True
-    timer.start()
-    try:
+    argv = (binary(), *_COMMON, *arguments)
+    cwd = _path_of_directory(workspace, place)
+    with running(argv, cwd=cwd, seconds=DEADLINE_SECONDS) as run:
         yield run
-    finally:
-        timer.cancel()
-        process.kill()
-        process.communicate()
-        _running.discard(process)
 
 
-def stop_running() -> None:
-    """End every ripgrep of this process, for a caller that was interrupted."""
-    for process in tuple(_running):
-        process.kill()
+def chunks(run: Run) -> Iterator[bytes]:
+    """The output of a run as it comes.
+
+    Raises:
+        ToolError: ripgrep did not accept its arguments; the message is its own.
+    """
+    output, errors = run.process.stdout, run.process.stderr
+    assert output is not None and errors is not None
+    while chunk := os.read(output.fileno(), _CHUNK):
+        yield chunk
+    # With --no-messages unreadable files say nothing; what is left is about the arguments.
+    if run.process.wait() == 2 and (message := errors.read().decode(errors="replace").strip()):
+        raise ToolError(message)
 
 
 @functools.cache
@@ -128,28 +87,26 @@ def files(workspace: Workspace, directory: str = ".", *, hidden: bool = False) -
 
     Raises:
         ToolError: the directory is refused, or there are more files than the deadline allows.
-        FileNotFoundError: it does not exist.
     """
     with workspace.locate(directory) as place:
-        below = os.curdir if place.name == "." else place.name
-        arguments = (*scope(workspace, hidden=hidden), "--files", "--null", "--", f"./{below}")
+        arguments = (*scope(workspace, hidden=hidden), "--files", "--null", "--", target(place))
         with search(workspace, place, *arguments) as run:
-            listed = b"".join(run.chunks()).decode(errors="surrogateescape")
+            listed = os.fsdecode(b"".join(chunks(run)))
     if run.timed_out:
         raise ToolError(f"Listing {directory} took too long; name a directory further down.")
     prefix = parent_of(place)
-    paths = (prefix + path[2:].removeprefix("./") for path in listed.split("\0") if path)
-    return sorted(path for path in paths if hidden or not is_hidden(path, below=directory))
+    return sorted(prefix + path.removeprefix("./") for path in listed.split("\0") if path)
+
+
+def target(place: Place) -> str:
+    """The argument that names a place in its own directory."""
+    return "./" if place.name == "." else f"./{place.name}"
 
 
 def parent_of(place: Place) -> str:
-    """What to put before a path relative to the place's open directory, to have it from the root."""
-    if place.relative == ".":
-        return ""
-    if place.name == ".":
-        return f"{place.relative}/"
-    parent = place.relative.rpartition("/")[0]
-    return f"{parent}/" if parent else ""
+    """What stands before the name of a file in the place's open directory, seen from the root."""
+    directory = place.relative if place.name == "." else place.relative.rpartition("/")[0]
+    return f"{directory}/" if directory not in ("", ".") else ""
 
 
 def is_hidden(path: str, below: str = "") -> bool:

@@ -43,7 +43,8 @@ class Encoding:
             return self.mark + text.encode(self.codec)
         except UnicodeEncodeError as error:
             bad = error.object[error.start]
-            raise ToolError(f"The file is {self.label}, which has no {bad!r}.") from None
+            name = self.label or "UTF-8"
+            raise ToolError(f"The file is {name}, which cannot hold {bad!a}.") from None
 
 
 def encodings_of(start: bytes) -> Iterator[Encoding]:

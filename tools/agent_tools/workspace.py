@@ -2,20 +2,22 @@
 
 A path is walked one component at a time on directory descriptors, never following a link that the
 kernel would follow for us: a link's text is put in front of what is still to walk. So the walk
-knows the real place it ends in, `..` can only go back along it, and swapping a directory for a link
-meanwhile makes the walk fail instead of leave. It needs nothing but `openat` and `O_NOFOLLOW`, which
-Linux and macOS share.
+knows the real place it ends in, `..` can only go back along it, and swapping a directory for a
+link meanwhile makes the walk fail instead of leave. It needs nothing but `openat` and `O_NOFOLLOW`,
+which Linux and macOS share; openat2(RESOLVE_BENEATH) would be a second way that cannot say where a
+path really led, which the rules on secrets and protected names need.
 """
 
 import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent_tools.errors import ToolError
+from agent_tools.hardlinks import SecretFiles
 from agent_tools.policy import NEVER_WRITTEN, is_never_written, is_secret
 
 _MAX_LINKS = 40
@@ -29,12 +31,14 @@ class Place:
     """Where a path leads: an open directory, and a name in it that was no link when looked at.
 
     `name` is `.` when the path is the directory itself. `relative` is the real path from the root,
-    `/`-separated, `.` for the root.
+    `/`-separated, `.` for the root. With `adrift`, directories on the way are missing and
+    `directory` is the last one that is there.
     """
 
     directory: int
     name: str
     relative: str
+    adrift: bool = False
 
     def status(self) -> os.stat_result:
         """The status of what is there.
@@ -42,7 +46,34 @@ class Place:
         Raises:
             FileNotFoundError: nothing is there.
         """
+        self._check()
         return os.stat(self.name, dir_fd=self.directory, follow_symlinks=False)
+
+    def open(self) -> int:
+        """A descriptor of the regular file that is there, for reading.
+
+        Raises:
+            FileNotFoundError: nothing is there.
+            ToolError: it is no regular file, or may not be read.
+        """
+        self._check()
+        try:
+            descriptor = os.open(self.name, _FILE, dir_fd=self.directory)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise _explained(error, self.relative) from None
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISREG(mode):
+            return descriptor
+        os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise ToolError(f"{self.relative} is a directory; list it with find_files.")
+        raise ToolError(f"{self.relative} is {kind(mode)}, not a file.")
+
+    def _check(self) -> None:
+        if self.adrift:
+            raise FileNotFoundError(self.relative)
 
 
 class Workspace:
@@ -53,14 +84,15 @@ class Workspace:
         self.root = root.resolve()
         if not self.root.is_dir():
             raise NotADirectoryError(f"{root} is not a directory.")
+        self._secret_files = SecretFiles(self.root)
         self._spellings = {self.root.parts, Path(os.path.abspath(root)).parts}  # noqa: PTH100
 
     @contextmanager
     def locate(self, path: str, *, writing: bool = False, parents: bool = False) -> Iterator[Place]:
-        """Walk to a path; the last component may be missing, and with `parents` others are made.
+        """Walk to a path, which may be missing; with `parents`, directories on the way are made.
 
         Raises:
-            ToolError: the path leaves the root, is denied, or has a part that is missing.
+            ToolError: the path leaves the root or is denied.
         """
         walk = _Walk(self, path, writing=writing, parents=parents)
         try:
@@ -74,14 +106,21 @@ class Workspace:
 
         Raises:
             FileNotFoundError: nothing is there.
-            ToolError: it is no regular file, may not be read, or the path is refused.
+            ToolError: it is no regular file, or may not be read.
         """
-        with self.locate(path) as place:
-            descriptor = _open_regular(place)
-            try:
-                yield descriptor, place.relative
-            finally:
-                os.close(descriptor)
+        with self.locate(path) as place, self.opened(place) as descriptor:
+            yield descriptor, place.relative
+
+    @contextmanager
+    def opened(self, place: Place) -> Iterator[int]:
+        """A descriptor of the regular file at a place; raises as `open_file` does."""
+        descriptor = place.open()
+        try:
+            if self._secret_files.has(os.fstat(descriptor)):
+                raise secret(place.relative)
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     def parts(self, path: str) -> list[str]:
         """The components of a path as the model wrote it, relative to the root."""
@@ -116,6 +155,7 @@ class _Walk:
         # directories[i] is names[:i]; the last name may be no directory, or missing.
         self.directories = [os.open(workspace.root, _DIRECTORY)]
         self.links = 0
+        self.adrift = False
 
     def close(self) -> None:
         for descriptor in self.directories:
@@ -132,6 +172,8 @@ class _Walk:
                 self._forward(part)
         if self.writing:
             self._refuse_protected_by_identity()
+        if self.adrift:
+            return Place(self.directories[-1], self.names[-1], "/".join(self.names), adrift=True)
         is_directory = len(self.directories) > len(self.names)
         name = "." if is_directory else self.names[-1]
         return Place(self.directories[-1], name, "/".join(self.names) or ".")
@@ -139,6 +181,8 @@ class _Walk:
     def _back(self) -> None:
         if not self.names:
             raise outside(self.path)
+        if self.adrift:
+            raise ToolError(f"{self.path} goes back from a directory that does not exist.")
         self.names.pop()
         os.close(self.directories.pop())
 
@@ -147,6 +191,9 @@ class _Walk:
         relative = "/".join([*self.names, part])
         # Links are judged by their own name too: `.git` may be one.
         self._judge(relative)
+        if self.adrift:
+            self.names.append(part)
+            return
         try:
             target = os.readlink(part, dir_fd=here)
         except OSError as error:
@@ -156,7 +203,7 @@ class _Walk:
             self._follow(target)
             return
         if any(p not in ("", ".") for p in self.pending):
-            self.directories.append(self._enter(part, here))
+            self._enter(part, here)
         self.names.append(part)
 
     def _judge(self, relative: str) -> None:
@@ -180,29 +227,32 @@ class _Walk:
         else:
             self.pending += target.split("/")[::-1]
 
-    def _enter(self, part: str, here: int) -> int:
+    def _enter(self, part: str, here: int) -> None:
         try:
-            return os.open(part, _DIRECTORY, dir_fd=here)
+            self.directories.append(os.open(part, _DIRECTORY, dir_fd=here))
         except FileNotFoundError:
-            if not self.parents:
-                raise
+            if self.parents:
+                self._make(part, here)
+            else:
+                self.adrift = True
         except OSError as error:
             raise _explained(error, self.path) from None
+
+    def _make(self, part: str, here: int) -> None:
         try:
-            os.mkdir(part, dir_fd=here)
-            return os.open(part, _DIRECTORY, dir_fd=here)
+            with suppress(FileExistsError):
+                os.mkdir(part, dir_fd=here)
+            self.directories.append(os.open(part, _DIRECTORY, dir_fd=here))
         except OSError as error:
             raise _explained(error, self.path) from None
 
     def _refuse_protected_by_identity(self) -> None:
         """What `.git` or our configuration links to is as protected as the link."""
         walked = {_identity(os.fstat(d)) for d in self.directories}
-        if len(self.directories) == len(self.names):
-            try:
+        if len(self.directories) == len(self.names) and not self.adrift:
+            with suppress(FileNotFoundError):
                 last = os.stat(self.names[-1], dir_fd=self.directories[-1], follow_symlinks=False)
                 walked.add(_identity(last))
-            except FileNotFoundError:
-                pass
         for name in NEVER_WRITTEN:
             try:
                 protected = os.stat(name, dir_fd=self.directories[0])
@@ -214,22 +264,6 @@ class _Walk:
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
-
-
-def _open_regular(place: Place) -> int:
-    try:
-        descriptor = os.open(place.name, _FILE, dir_fd=place.directory)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _explained(error, place.relative) from None
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return descriptor
-    os.close(descriptor)
-    if stat.S_ISDIR(mode):
-        raise ToolError(f"{place.relative} is a directory; list it with find_files.")
-    raise ToolError(f"{place.relative} is {kind(mode)}, not a file.")
 
 
 def kind(mode: int) -> str:
