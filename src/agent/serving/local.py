@@ -1,6 +1,15 @@
 """The endpoint inside the caller's own process: nothing is left behind when it ends."""
 
-from dataclasses import dataclass
+import secrets
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.serving import weights
+from agent.serving.engine import Engine
+from agent.serving.running import base_url, bind, start_engine
+
+HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -10,14 +19,17 @@ class LocalEndpoint:
     base_url: str
     token: str
     model: str
+    engine: Engine = field(repr=False)
+    _thread: "ServerThread" = field(repr=False)
 
     def close(self) -> None:
         """Stop serving and free the port; safe to call twice."""
-        raise NotImplementedError
+        self._thread.stop()
+        self.engine.close()
 
-    def wait_ready(self) -> None:
-        """Block until the weights are loaded. Raises LoadError when they cannot be."""
-        raise NotImplementedError
+    def wait_ready(self) -> str:
+        """Block until the weights are loaded; returns their hash. Raises LoadError."""
+        return self.engine.wait_ready().identity.weights
 
 
 def start(ref: str = "embedded", adapter: str | None = None) -> LocalEndpoint:
@@ -26,4 +38,41 @@ def start(ref: str = "embedded", adapter: str | None = None) -> LocalEndpoint:
     Returns at once, with the socket listening; the weights load meanwhile and requests wait for
     them. Raises LoadError at once for a reference that cannot be a model.
     """
-    raise NotImplementedError
+    engine = start_engine(ref, adapter)
+    token = secrets.token_urlsafe(32)
+    thread = ServerThread(engine, token)
+    thread.start()
+    return LocalEndpoint(
+        thread.base_url, token, weights.model_id(ref, adapter), engine, thread
+    )
+
+
+class ServerThread(threading.Thread):
+    """uvicorn in a thread; its imports happen there too, so that starting costs the caller little."""
+
+    def __init__(self, engine: Engine, token: str) -> None:
+        super().__init__(name="agent-endpoint", daemon=True)
+        self._engine = engine
+        self._token = token
+        self._listener = bind(HOST, 0)
+        self._server: Any = None
+        self._stopping = False
+        self._made = threading.Lock()
+        self.base_url = base_url(self._listener)
+
+    def run(self) -> None:
+        from agent.serving.running import make_server
+
+        with self._made:
+            if self._stopping:
+                return
+            self._server = make_server(self._engine, HOST, self._token)
+        self._server.run(sockets=[self._listener])
+
+    def stop(self) -> None:
+        with self._made:
+            self._stopping = True
+            if self._server is not None:
+                self._server.should_exit = True
+        self.join()
+        self._listener.close()

@@ -1,0 +1,228 @@
+"""The HTTP face: OpenAI's paths on one engine."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from agent.serving import intake
+from agent.serving.engine import Engine, Event, Failed, Finished, Job
+from agent.serving.errors import ApiError
+from agent.serving.grammar import Grammars
+from agent.serving.replies import DONE, Replies, sse, tool_calls
+from agent.serving.schema import ChatRequest
+from agent.serving.security import AsgiApp, Guard, Message, Receive, Scope, Send
+from agent.serving.transcript import Text
+from agent.serving.weights import LoadError, Served
+
+Result = TypeVar("Result")
+
+
+class Endpoint:
+    """The handlers. `activity` is called whenever a request begins or ends."""
+
+    def __init__(self, engine: Engine, activity: Callable[[int], None] = lambda change: None):
+        self._engine = engine
+        self._activity = activity
+        self._grammars: Grammars | None = None
+
+    async def chat(self, request: Request) -> Response:
+        served = await self._served()
+        body = await asyncio.to_thread(intake.read, await request.body())
+        if body.model not in (served.identity.id, intake.MODEL_ALIAS):
+            raise ApiError(
+                404, f"no model {body.model!r} here, only {served.identity.id!r}",
+                code="model_not_found", param="model",
+            )  # fmt: skip
+        if self._grammars is None:
+            self._grammars = Grammars(served.tokenizer, served.width)
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        emit = _into(events, asyncio.get_running_loop())
+        job = await asyncio.to_thread(intake.prepare, body, served, self._grammars, emit)
+        answer = Answer(job, events, Replies(served.identity), body)
+        self._activity(+1)
+        self._engine.submit(job)
+        try:
+            if body.stream:
+                first = await _unless_gone(request, events.get())
+                if isinstance(first, Failed):
+                    raise ApiError(500, first.message)
+                stream = answer.stream(first, done=partial(self._activity, -1))
+                return StreamingResponse(stream, media_type="text/event-stream")
+            reply = await _unless_gone(request, answer.whole())
+        except BaseException:
+            job.cancel()
+            self._activity(-1)
+            raise
+        self._activity(-1)
+        return JSONResponse(reply)
+
+    async def models(self, request: Request) -> Response:
+        served = await self._served()
+        entry = {
+            "id": served.identity.id,
+            "object": "model",
+            "created": 0,
+            "owned_by": "agent",
+            "weights": served.identity.weights,
+            "context_window": served.window,
+        }
+        name = request.path_params.get("model")
+        if name is None:
+            return JSONResponse({"object": "list", "data": [entry]})
+        if name not in (served.identity.id, intake.MODEL_ALIAS):
+            raise ApiError(404, f"no model {name!r} here", code="model_not_found", param="model")
+        return JSONResponse(entry)
+
+    async def health(self, request: Request) -> Response:
+        try:
+            self._engine.wait_ready(timeout=0)
+        except LoadError as error:
+            return JSONResponse({"status": "unavailable", "reason": str(error)}, 503)
+        return JSONResponse({"status": "ok"})
+
+    async def metrics(self, request: Request) -> Response:
+        served = await self._served()
+        text = self._engine.metrics.text(served.identity.id, served.identity.weights)
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+
+    async def _served(self) -> Served:
+        """The model, once it is loaded: early requests wait."""
+        try:
+            if self._engine.is_ready:
+                return self._engine.wait_ready(timeout=0)
+            return await asyncio.to_thread(self._engine.wait_ready)
+        except LoadError as error:
+            raise ApiError(503, str(error), code="model_unavailable") from error
+
+
+class Answer:
+    """One job's events as a body."""
+
+    def __init__(
+        self, job: Job, events: asyncio.Queue[Event], replies: Replies, body: ChatRequest
+    ) -> None:
+        self._job = job
+        self._events = events
+        self._replies = replies
+        self._with_usage = body.stream_options is not None and body.stream_options.include_usage
+
+    async def whole(self) -> dict[str, Any]:
+        said: list[str] = []
+        thought: list[str] = []
+        while True:
+            event = await self._events.get()
+            if isinstance(event, Text):
+                (thought if event.reasoning else said).append(event.text)
+            elif isinstance(event, Failed):
+                raise ApiError(500, event.message)
+            else:
+                return self._replies.completion("".join(said), "".join(thought), event)
+
+    async def stream(self, first: Event, done: Callable[[], None]) -> AsyncIterator[bytes]:
+        try:
+            yield sse(self._replies.chunk({"role": "assistant", "content": ""}))
+            event = first
+            while isinstance(event, Text):
+                yield sse(self._replies.chunk(_delta(event)))
+                event = await self._events.get()
+            if isinstance(event, Failed):
+                yield sse(dict(ApiError(500, event.message).body()))
+                return
+            for data in self._end(event):
+                yield data
+        finally:
+            self._job.cancel()  # closing the connection ends generation; after the end, a no-op
+            done()
+
+    def _end(self, end: Finished) -> list[bytes]:
+        calls = tool_calls(end.calls, indexed=True)
+        parts = [self._replies.chunk({"tool_calls": [call]}) for call in calls]
+        parts.append(self._replies.chunk({}, finish=end.reason))
+        if self._with_usage:
+            parts.append(self._replies.usage_chunk(end.usage))
+        return [*map(sse, parts), DONE]
+
+
+def build(
+    engine: Engine,
+    host: str,
+    token: str | None,
+    activity: Callable[[int], None] = lambda change: None,
+) -> AsgiApp:
+    """The ASGI application for an engine, for a server bound to `host`."""
+    endpoint = Endpoint(engine, activity)
+    app = Starlette(
+        routes=[
+            Route("/v1/chat/completions", endpoint.chat, methods=["POST"]),
+            Route("/v1/models", endpoint.models),
+            Route("/v1/models/{model:path}", endpoint.models),
+            Route("/health", endpoint.health),
+            Route("/metrics", endpoint.metrics),
+        ],
+        exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _crash},
+    )
+    return _named(Guard(app, host, token), engine)
+
+
+def _named(app: AsgiApp, engine: Engine) -> AsgiApp:
+    """Every response says which weights stand behind it, and is counted."""
+
+    async def named(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                engine.metrics.responses[message["status"]] += 1
+                if engine.served is not None:
+                    weights = engine.served.identity.weights.encode()
+                    message["headers"] = [*message["headers"], (b"x-agent-weights", weights)]
+            await send(message)
+
+        await app(scope, receive, send_named)
+
+    return named
+
+
+def _into(events: asyncio.Queue[Event], loop: asyncio.AbstractEventLoop) -> Callable[[Event], None]:
+    def emit(event: Event) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(events.put_nowait, event)
+
+    return emit
+
+
+async def _unless_gone(request: Request, work: Awaitable[Result]) -> Result:
+    """The result of `work`, or cancel it as soon as the client closes the connection."""
+    result = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait([result, gone], return_when=asyncio.FIRST_COMPLETED)
+        if not result.done():
+            raise ApiError(499, "the client closed the connection")
+        return result.result()
+    finally:
+        result.cancel()
+        gone.cancel()
+
+
+def _delta(event: Text) -> dict[str, str]:
+    return {"reasoning_content" if event.reasoning else "content": event.text}
+
+
+async def _api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return JSONResponse(error.body(), error.status)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse(ApiError(error.status_code, error.detail).body(), error.status_code)
+
+
+async def _crash(request: Request, error: Exception) -> Response:
+    return JSONResponse(ApiError(500, "internal error; see the log").body(), 500)
