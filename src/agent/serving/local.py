@@ -42,9 +42,7 @@ def start(ref: str = "embedded", adapter: str | None = None) -> LocalEndpoint:
     token = secrets.token_urlsafe(32)
     thread = ServerThread(engine, token)
     thread.start()
-    return LocalEndpoint(
-        thread.base_url, token, weights.model_id(ref, adapter), engine, thread
-    )
+    return LocalEndpoint(thread.base_url, token, weights.model_id(ref, adapter), engine, thread)
 
 
 class ServerThread(threading.Thread):

@@ -32,7 +32,9 @@ class Guard:
     to resolve to it: therefore a foreign Host or Origin is refused, token or not.
     """
 
-    def __init__(self, app: AsgiApp, host: str, token: str | None, max_body: int = MAX_BODY) -> None:
+    def __init__(
+        self, app: AsgiApp, host: str, token: str | None, max_body: int = MAX_BODY
+    ) -> None:
         self._app = app
         self._host = host.strip("[]").lower()
         self._token = token

@@ -151,7 +151,8 @@ def _identity_files(folder: Path, adapter: str | None) -> Iterator[Path]:
 def signature(ref: str, adapter: str | None = None) -> str:
     """Changes whenever a file of the model does; cheap, for telling a stale server."""
     folder = None if _is_hub_id(ref) else _local_folder(ref)
-    state = hashlib.sha256(f"{ref} {adapter}".encode())
+    adapted = Path(adapter).resolve() if adapter else None
+    state = hashlib.sha256(f"{folder or ref} {adapted}".encode())
     if folder is not None:
         for path in _identity_files(folder, adapter):
             stat = path.stat()
