@@ -86,4 +86,4 @@ class Tally:
 def _ends_in_remark(tail: bytes) -> bool:
     """Whether ripgrep closed a block with a remark on binary content instead of a match."""
     *before, last = re.split(rb"[\n\0]", tail.removesuffix(b"\n"))
-    return not _MATCH.match(last) if before else last.startswith(b"binary file matches")
+    return not _MATCH.match(last) if before else b": binary file matches (" in last

@@ -2,12 +2,17 @@
 
 import re
 from difflib import SequenceMatcher
+from itertools import takewhile
 
 from agent_tools import suggest, text
 from agent_tools.change import Change, commit, current
 from agent_tools.errors import ToolError
+from agent_tools.truncate import LINE_CHARS, clip
 from agent_tools.workspace import Workspace
 
+_COMPARED_LINES = 20_000
+_SHOWN_LINES = 40
+_ALIKE = 0.6
 _NUMBERED = re.compile(r"(\d+)\t")
 
 
@@ -43,8 +48,7 @@ def plan(workspace: Workspace, path: str, old: str, new: str) -> tuple[Change, i
     content, encoding = decoded
     found, replacement = _find(content, old, new, relative)
     start, stop = found.span()
-    newline = text.newline_of(found.group() if "\n" in found.group() else content)
-    replacement = replacement.replace("\r\n", "\n").replace("\n", newline)
+    replacement = _with_line_endings_of(found.group(), replacement, text.newline_of(content))
     edited = content[:start] + replacement + content[stop:]
     return Change(relative, data, encoding.encode(edited)), _line_at(content, start)
 
@@ -77,6 +81,25 @@ def _occurrences(content: str, old: str) -> list[re.Match[str]]:
     return list(re.finditer(r"\r?\n".join(lines), content))
 
 
+def _with_line_endings_of(region: str, new: str, usual: str) -> str:
+    """The new text with the region's line endings: lines that stay keep theirs."""
+    before, after = region.split("\n"), new.replace("\r\n", "\n").split("\n")
+    endings = ["\r\n" if line.endswith("\r") else "\n" for line in before[:-1]]
+    bare = [line.removesuffix("\r") for line in before[:-1]]
+    newline = text.newline_of(region) if endings else usual
+    head = _common(bare, after[:-1])
+    tail = _common(bare[head:][::-1], after[head:-1][::-1])
+    middle = [newline] * (len(after) - 1 - head - tail)
+    kept = [*endings[:head], *middle, *endings[len(endings) - tail :]]
+    return "".join(map(str.__add__, after, [*kept, ""]))
+
+
+def _common(one: list[str], other: list[str]) -> int:
+    """How many lines at the beginning are the same."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
 def _unnumbered(piece: str) -> tuple[int, str] | None:
     """The first line's number and the text, of lines that all begin as read_file numbers them."""
     lines = piece.removesuffix("\n").split("\n")
@@ -94,25 +117,28 @@ def _line_at(content: str, offset: int) -> int:
 def _miss(content: str, old: str, path: str) -> ToolError:
     lines = [line.removesuffix("\r") for line in content.split("\n")]
     wanted = old.replace("\r\n", "\n").strip("\n").split("\n")
-    first = _closest(lines, wanted)
+    first = _closest(lines[:_COMPARED_LINES], wanted)
     if first is None:
         return ToolError(f"old is not in {path}, nor anything like it; read the file first.")
-    last = min(first + len(wanted), len(lines))
-    shown = "\n".join(f"{n + 1}\t{lines[n]}" for n in range(first, min(last, first + 40)))
+    region = lines[first : first + len(wanted)]
+    only_spaces = [line.split() for line in region] == [line.split() for line in wanted]
+    numbered = [f"{first + n}\t{clip(line)}" for n, line in enumerate(region[:_SHOWN_LINES], 1)]
     return ToolError(
-        f"old is not in {path}. The closest is lines {first + 1}-{last}:\n{shown}\n"
-        "Send old exactly as it stands there."
+        f"old is not in {path}{' with this white space' if only_spaces else ''}. "
+        f"The closest is lines {first + 1}-{first + len(region)}:\n"
+        + "\n".join(numbered)
+        + "\nSend old exactly as it stands there."
     )
 
 
 def _closest(lines: list[str], wanted: list[str]) -> int | None:
     """The first line of the region most like the wanted lines, or None if nothing is."""
-    stripped = [line.strip() for line in lines]
-    pieces = [line.strip() for line in wanted]
+    stripped = [line.strip()[:LINE_CHARS] for line in lines]
+    pieces = [line.strip()[:LINE_CHARS] for line in wanted]
     same = SequenceMatcher(None, stripped, pieces, autojunk=False).find_longest_match()
     if any(stripped[same.a : same.a + same.size]):
         return max(0, same.a - same.b)
-    best, at = 0.6, None
+    best, at = _ALIKE, None
     anchor = next((n for n, piece in enumerate(pieces) if piece), 0)
     compare = SequenceMatcher(None, b=pieces[anchor])
     for number, line in enumerate(stripped):

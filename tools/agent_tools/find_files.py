@@ -3,7 +3,7 @@
 from agent_tools import globs, ripgrep
 from agent_tools.errors import ToolError
 from agent_tools.policy import in_secret_directory
-from agent_tools.truncate import counted, fitting, notice
+from agent_tools.truncate import counted, fitting, joined, notice
 from agent_tools.workspace import Workspace
 
 
@@ -25,7 +25,7 @@ def find_files(workspace: Workspace, glob: str) -> str:
     lines = [counted(len(found), "file", "files"), *found[:shown]]
     if shown < len(found):
         lines.append(notice(shown, len(found), "files", "narrow the glob"))
-    return "\n".join(lines)
+    return joined(lines)
 
 
 def _matching(files: list[str], glob: str) -> list[str]:

@@ -8,7 +8,7 @@ from agent_tools import globs, long_lines, ripgrep, suggest
 from agent_tools.blocks import Tally
 from agent_tools.errors import ToolError
 from agent_tools.policy import is_secret
-from agent_tools.truncate import LINE_CHARS, RESULT_CHARS, counted, fitting, notice
+from agent_tools.truncate import LINE_CHARS, RESULT_CHARS, counted, fitting, joined, notice
 from agent_tools.workspace import Place, Workspace, kind
 
 _LONGEST_PATTERN = 10_000
@@ -60,6 +60,8 @@ def _search(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_f
         *ripgrep.BLOCKS,
         f"--max-columns={LINE_CHARS}",
         "--crlf",
+        # Ripgrep would spend minutes on compiling a{1000}{1000}.
+        "--regex-size-limit=10M",
         "--",
         pattern,
         ripgrep.target(place),
@@ -149,7 +151,7 @@ def _report(tally: Tally, lines: list[str], timed_out: bool) -> str:
         result.append(f"[stopped after {seconds}, there are more; narrow with path or glob]")
     elif shown < tally.matches:
         result.append(notice(shown, tally.matches, "matches", "narrow with path or glob"))
-    return "\n".join(result)
+    return joined(result)
 
 
 def _invalid(pattern: str, message: str) -> ToolError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from agent_tools import ripgrep, suggest
 from agent_tools.errors import ToolError
 from agent_tools.process import running
-from agent_tools.truncate import counted, fitting
+from agent_tools.truncate import counted, fitting, joined
 from agent_tools.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _report(workspace: Workspace, files: list[str], check: Checker, name: str) -
         lines.append(f"[showing {shown} of {len(failing)} errors; lint a directory further down]")
     if done < len(files):
         lines.append(f"[checked {done} of {len(files)} files; lint a directory further down]")
-    return "\n".join(lines)
+    return joined(lines)
 
 
 def _line(path: str, fault: Fault) -> str:

@@ -4,6 +4,7 @@ from difflib import get_close_matches
 
 from agent_tools import ripgrep
 from agent_tools.errors import ToolError
+from agent_tools.truncate import joined
 from agent_tools.workspace import Workspace
 
 _COMPARED = 5_000
@@ -12,6 +13,7 @@ _COMPARED = 5_000
 def missing(workspace: Workspace, path: str) -> ToolError:
     """The refusal of a path that is not there, naming up to three that are close."""
     close = _close(path, ripgrep.files(workspace))
+    close = [joined([file]) for file in close]
     hint = f" Did you mean {' or '.join(close)}?" if close else " List files with find_files."
     return ToolError(f"{path} does not exist.{hint}")
 

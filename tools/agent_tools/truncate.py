@@ -18,6 +18,11 @@ def fitting(lines: Sequence[str], budget: int = RESULT_CHARS) -> int:
     return len(lines)
 
 
+def joined(lines: Sequence[str]) -> str:
+    """The lines as one result; what is no character in a file's name becomes a replacement."""
+    return "\n".join(lines).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def clip(line: str, start: int = 0, limit: int = LINE_CHARS) -> str:
     """At most `limit` characters of a line, the one at `start` among them."""
     if len(line) <= limit:
@@ -53,18 +58,28 @@ class Window:
 
     def feed(self, piece: str) -> None:
         """Take the next piece of the text."""
+        lines = piece.count("\n")
+        if lines and (self._is_full() or self.total + lines + 1 < self.first):
+            self._skip(lines, piece)
+            return
         start = 0
         while (stop := piece.find("\n", start)) >= 0:
-            if self._budget <= 0 or self.total + 1 > self.last:
-                # Nothing more to keep: count the rest at once.
-                self.total += piece.count("\n", start)
-                start = piece.rfind("\n") + 1
-                self._line, self._length = "", 0
-                break
             self._extend(piece, start, stop)
             self._finish()
             start = stop + 1
+            if self._is_full():
+                rest = piece[start:]
+                self._skip(rest.count("\n"), rest)
+                return
         self._extend(piece, start, len(piece))
+
+    def _is_full(self) -> bool:
+        return self._budget <= 0 or self.total >= self.last
+
+    def _skip(self, lines: int, piece: str) -> None:
+        """Count lines that nobody will see."""
+        self.total += lines
+        self._line, self._length = "", len(piece) - piece.rfind("\n") - 1
 
     def _extend(self, piece: str, start: int, stop: int) -> None:
         room = RESULT_CHARS - len(self._line)
@@ -93,9 +108,8 @@ class Window:
         if not self.total:
             return f"{path}: empty"
         if not self._lines:
-            raise ToolError(
-                f"{path} has {counted(self.total, 'line', 'lines')}; start before that."
-            )
+            lines = counted(self.total, "line", "lines")
+            raise ToolError(f"{path} has only {lines}; ask for a start up to {self.total}.")
         end = self.first + len(self._lines) - 1
         suffix = f" ({label})" if label else ""
         result = [f"{path}: lines {self.first}-{end} of {self.total}{suffix}", *self._lines]
@@ -106,4 +120,4 @@ class Window:
         if end < min(self.last, self.total):
             rest = f"continue with start={end + 1}"
             result.append(f"[showing lines {self.first}-{end} of {self.total}; {rest}]")
-        return "\n".join(result)
+        return joined(result)

@@ -127,7 +127,7 @@ class Workspace:
         if not path or "\0" in path:
             raise ToolError("The path is empty; give one." if not path else "A path has no NUL.")
         try:
-            path.encode()
+            os.fsencode(path)
         except UnicodeEncodeError:
             raise ToolError("The path is not valid text.") from None
         if not path.startswith("/"):
