@@ -30,24 +30,30 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--max-minutes", type=float, default=math.inf, help="limit of each training phase"
     )
+    parser.add_argument(
+        "--backend",
+        choices=("torch", "mlx"),
+        default="mlx" if sys.platform == "darwin" else "torch",
+        help="mlx on Apple Silicon, torch on a CPU (default: by platform)",
+    )
     options = parser.parse_args(arguments)
     if not options.recipe.is_file():
         print(f"agent train: there is no recipe {options.recipe}", file=sys.stderr)
         return 2
-    if find_spec("torch") is None:
+    if options.backend == "torch" and find_spec("torch") is None:
         print(
-            "agent train: PyTorch is missing; install it with `pip install torch==2.13.0`.",
+            "agent train: PyTorch is missing; `pip install torch==2.13.0`, or use --backend mlx.",
             file=sys.stderr,
         )
         return 2
     if sys.platform == "linux" and any(os.environ.get(k) != v for k, v in ALLOCATOR.items()):
         command = [sys.executable, "-m", "agent_training.cli", *(arguments or sys.argv[1:])]
         os.execve(sys.executable, command, os.environ | ALLOCATOR)
+    from agent_training.loop import TrainingError
     from agent_training.pipeline import Pipeline
-    from agent_training.train import TrainingError
 
     try:
-        pipeline = Pipeline(options.recipe, options.work, options.max_minutes)
+        pipeline = Pipeline(options.recipe, options.work, options.backend, options.max_minutes)
         pipeline.run(options.out or options.work / "model")
     except (TrainingError, RuntimeError, OSError) as error:
         print(f"agent train: {error}", file=sys.stderr)

@@ -44,7 +44,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def first_call_only(rows: Iterable[Row], share: float, seed: int) -> Iterator[Row]:
-    """Cut a random `share` of the tool dialogues after their first call: short rows, the decision."""
+    """Cut a random `share` of the tool dialogues after their first call: short, the decision."""
     rng = random.Random(seed)
     for row in rows:
         turns = row["messages"]

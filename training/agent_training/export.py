@@ -1,4 +1,4 @@
-"""From a PyTorch state dict to the folder that mlx-lm serves."""
+"""From a checkpoint to the folder that mlx-lm serves."""
 
 from __future__ import annotations
 
@@ -6,29 +6,27 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save_file
-
-from agent_training.model import Lfm2
+from agent.serving import blas
+from agent_training.shape import Shape
 
 
-def export(model: Lfm2, tokenizer_folder: Path, target: Path) -> None:
+def export(checkpoint: Path, shape: Shape, tokenizer: Path, target: Path) -> None:
     """Write config, generation config, tokenizer, template and bf16 weights into `target`."""
+    blas.use_fast_blas()
+    import mlx.core as mx
+
     target.mkdir(parents=True, exist_ok=True)
-    ids = _token_ids(tokenizer_folder / "tokenizer.json")
+    ids = _token_ids(tokenizer / "tokenizer.json")
     end, pad = ids["<|end|>"], ids["<|pad|>"]
-    _write(target / "config.json", model.shape.config(end, pad, end))
+    _write(target / "config.json", shape.config(end, pad, end))
     _write(
         target / "generation_config.json",
         {"eos_token_id": end, "pad_token_id": pad, "do_sample": False},
     )
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        (target / name).write_bytes((tokenizer_folder / name).read_bytes())
-    weights = {
-        f"model.{name}": tensor.detach().to(torch.bfloat16).contiguous()
-        for name, tensor in model.state_dict().items()
-    }
-    save_file(weights, target / "model.safetensors", metadata={"format": "pt"})
+        (target / name).write_bytes((tokenizer / name).read_bytes())
+    weights = {name: w.astype(mx.bfloat16) for name, w in mx.load(str(checkpoint)).items()}
+    mx.save_safetensors(str(target / "model.safetensors"), weights, metadata={"format": "pt"})
 
 
 def _token_ids(path: Path) -> dict[str, int]:

@@ -6,62 +6,11 @@ Layout after Liquid AI's LFM2 as mlx-lm implements it; sizes come from the recip
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class Shape:
-    """Sizes of the network. `layers` is a string of `c` (short convolution) and `a` (attention)."""
-
-    vocab_size: int
-    hidden_size: int = 256
-    layers: str = "cacaca"
-    heads: int = 4
-    kv_heads: int = 2
-    ffn_size: int = 768
-    conv_kernel: int = 3
-    rope_theta: float = 10_000.0
-    norm_eps: float = 1e-5
-    context: int = 2048
-
-    def config(self, eos_token_id: int, pad_token_id: int, bos_token_id: int) -> dict[str, Any]:
-        """`config.json` as mlx-lm and transformers read it."""
-        kinds = {"c": "conv", "a": "full_attention"}
-        return {
-            "architectures": ["Lfm2ForCausalLM"],
-            "model_type": "lfm2",
-            "vocab_size": self.vocab_size,
-            "hidden_size": self.hidden_size,
-            "intermediate_size": self.ffn_size,
-            "num_hidden_layers": len(self.layers),
-            "num_attention_heads": self.heads,
-            "num_key_value_heads": self.kv_heads,
-            "max_position_embeddings": self.context,
-            "norm_eps": self.norm_eps,
-            "conv_bias": False,
-            "conv_L_cache": self.conv_kernel,
-            "block_dim": self.hidden_size,
-            "block_ff_dim": self.ffn_size,
-            "block_multiple_of": 1,
-            "block_ffn_dim_multiplier": 1.0,
-            "block_auto_adjust_ff_dim": False,
-            "rope_theta": self.rope_theta,
-            "layer_types": [kinds[kind] for kind in self.layers],
-            "full_attn_idxs": [i for i, kind in enumerate(self.layers) if kind == "a"],
-            "tie_word_embeddings": True,
-            "eos_token_id": eos_token_id,
-            "pad_token_id": pad_token_id,
-            "bos_token_id": bos_token_id,
-            "torch_dtype": "bfloat16",
-        }
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+from agent_training.shape import Shape
 
 
 class Lfm2(nn.Module):
@@ -76,12 +25,9 @@ class Lfm2(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        residual_scale = (2 * len(self.shape.layers)) ** -0.5
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
-                scale = residual_scale if name.endswith(("out_proj.weight", "w2.weight")) else 1.0
-                std = 0.02 if "embed" in name else scale * parameter.shape[1] ** -0.5
-                nn.init.normal_(parameter, std=std)
+                nn.init.normal_(parameter, std=self.shape.initial_std(name, parameter.shape[1]))
 
     def forward(self, tokens: Tensor) -> Tensor:
         hidden = self.embed_tokens(tokens)

@@ -52,7 +52,7 @@ def orthogonalise(gradient: Tensor, steps: int = 5) -> Tensor:
 class Optimizer:
     """Both optimizers behind one learning-rate multiplier in [0, 1]."""
 
-    def __init__(self, model: nn.Module, matrix_lr: float, other_lr: float, decay: float) -> None:
+    def __init__(self, model: nn.Module, matrix_lr: float, other_lr: float) -> None:
         named = list(model.named_parameters())
         matrices = [p for name, p in named if p.ndim == 2 and "embed" not in name]
         matrix_ids = {id(p) for p in matrices}
@@ -61,16 +61,15 @@ class Optimizer:
         self.matrix_lr, self.other_lr = matrix_lr, other_lr
         self.muon = Muon(matrices)
         self.adamw = torch.optim.AdamW(
-            others, lr=other_lr, betas=(0.9, 0.95), weight_decay=decay, fused=True
+            others, lr=other_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True
         )
 
-    def step(self, multiplier: float, clip: float = 1.0) -> float:
-        """Clip, update, clear; returns the gradient norm before clipping."""
-        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, clip))
+    def step(self, multiplier: float, clip: float = 1.0) -> None:
+        """Clip, update, clear."""
+        torch.nn.utils.clip_grad_norm_(self.parameters, clip)
         self.muon.step(self.matrix_lr * multiplier)
         for group in self.adamw.param_groups:
             group["lr"] = self.other_lr * multiplier
         self.adamw.step()
         for parameter in self.parameters:
             parameter.grad = None
-        return norm

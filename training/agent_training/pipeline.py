@@ -15,23 +15,25 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from agent_training import corpus
-
-if TYPE_CHECKING:
-    from agent_training.batches import Example
-    from agent_training.train import Schedule
+from agent_training.batches import Example
+from agent_training.loop import Backend, Schedule
+from agent_training.shape import Shape
 
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One recipe and the work directory of its stages. Times are minutes, sizes tokens."""
+    """One recipe and the work directory of its stages; `backend` is `torch` or `mlx`."""
 
     recipe: Path
     work: Path
+    backend: str = "torch"
     max_minutes: float = math.inf
     report: Report = print
 
@@ -46,8 +48,8 @@ class Pipeline:
             ("rows/train.jsonl", self.build_rows),
             ("corpus.jsonl", self.build_corpus),
             ("tokenizer/tokenizer.json", self.build_tokenizer),
-            ("pretrained.pt", self.pretrain),
-            ("instructed.pt", self.instruct),
+            ("pretrained.safetensors", self.pretrain),
+            ("instructed.safetensors", self.instruct),
         ]
         for product, stage in stages:
             if not (self.work / product).exists():
@@ -56,11 +58,9 @@ class Pipeline:
         self.export(target)
 
     def build_rows(self) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "agent_training.build", "--recipe", str(self.recipe)]
-            + ["--out", str(self.work / "rows")],
-            check=True,
-        )
+        module = [sys.executable, "-m", "agent_training.build"]
+        options = ["--recipe", str(self.recipe), "--out", str(self.work / "rows")]
+        subprocess.run(module + options, check=True)
 
     def build_corpus(self) -> None:
         """Documents of each package up to its budget of characters, shuffled."""
@@ -94,24 +94,20 @@ class Pipeline:
 
     def pretrain(self) -> None:
         """Plain language modelling on the corpus, so that near words are near in the model."""
-        from agent_training import train
+        from agent_training import loop
 
-        model = train.new_model(self._shape(), seed=0)
-        schedule = self._schedule("pretrain")
-        train.run_phase(
-            model,
+        loop.run_phase(
+            self._backend("pretrain", start=None),
             self._corpus_examples(int(self.settings["pretrain"]["length"])),
-            schedule,
-            self.work / "pretrained.pt",
+            self._schedule("pretrain"),
+            self.work / "pretrained.safetensors",
             max_minutes=self.max_minutes,
             report=self.report,
         )
 
     def instruct(self) -> None:
         """Dialogues: when to look, how to call, what to answer."""
-        import torch
-
-        from agent_training import train
+        from agent_training import loop
         from agent_training.dataset import Encoder, Weights, first_call_only, read_rows
 
         options = self.settings["instruct"]
@@ -122,46 +118,42 @@ class Pipeline:
         held_out, _ = encoder.examples(read_rows(self.work / "rows/valid.jsonl"))
         tokens = sum(len(e.tokens) for e in examples)
         self.report(f"{len(examples)} rows, {tokens} tokens; {dropped} rows too long, dropped")
-        model = train.new_model(self._shape(), seed=0)
-        model.load_state_dict(torch.load(self.work / "pretrained.pt", weights_only=True))
-        figures = train.run_phase(
-            model,
+        figures = loop.run_phase(
+            self._backend("instruct", start=self.work / "pretrained.safetensors"),
             examples,
             self._schedule("instruct"),
-            self.work / "instructed.pt",
-            validate=lambda: train.evaluate(model, held_out),
+            self.work / "instructed.safetensors",
+            held_out=held_out,
             max_minutes=self.max_minutes,
             report=self.report,
         )
         (self.work / "instructed.json").write_text(json.dumps(figures, indent=1) + "\n")
 
     def export(self, target: Path) -> None:
-        import torch
-
-        from agent_training import train
         from agent_training.export import export
 
-        model = train.new_model(self._shape(), seed=0)
-        model.load_state_dict(torch.load(self.work / "instructed.pt", weights_only=True))
-        export(model, self.work / "tokenizer", target)
+        export(self.work / "instructed.safetensors", self._shape(), self.work / "tokenizer", target)
         self.report(f"{target}: {(target / 'model.safetensors').stat().st_size / 2**20:.1f} MiB")
 
-    def _shape(self) -> Any:
-        from agent_training.model import Shape
+    def _backend(self, phase: str, start: Path | None) -> Backend:
+        """MLX where it has a GPU, PyTorch on a CPU, where it is several times faster."""
+        if self.backend == "mlx":
+            from agent_training.mlx_backend import MlxBackend
 
+            return MlxBackend(self._shape(), self._schedule(phase), start)
+        from agent_training.torch_backend import TorchBackend
+
+        return TorchBackend(self._shape(), self._schedule(phase), start)
+
+    def _shape(self) -> Shape:
         return Shape(**self.settings["model"])
 
     def _schedule(self, phase: str) -> Schedule:
-        from agent_training.train import Schedule
-
         names = Schedule.__dataclass_fields__
         return Schedule(**{k: v for k, v in self.settings[phase].items() if k in names})
 
     def _corpus_examples(self, length: int) -> list[Example]:
-        import numpy as np
         from tokenizers import Tokenizer
-
-        from agent_training.batches import Example
 
         tokenizer = Tokenizer.from_file(str(self.work / "tokenizer/tokenizer.json"))
         texts = ["\n".join(document) for document in _lines(self.work / "corpus.jsonl")]
