@@ -1,0 +1,228 @@
+"""The assistant: a PydanticAI agent with our tools, asked one question after the other."""
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent_tools import TOOLS, Workspace
+from pydantic_ai import Agent, AgentRunResultEvent, Tool
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelResponse,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+)
+from pydantic_ai.models import Model
+
+from agent import answer, model, problems
+from agent.connect import Endpoint
+from agent.events import Delta, Emit, Init, Problem, Result
+from agent.exits import UsageError
+from agent.guards import Guard
+from agent.permissions import Asker, Policy
+from agent.prompt import system_prompt
+from agent.settings import Settings
+
+# Our guard ends hopeless runs; PydanticAI's own budgets must not come first.
+_RETRIES = 1000
+
+
+def build(model: Model, workspace: Workspace, settings: Settings) -> Agent[None, str]:
+    """The agent: model, system prompt and the tools bound to the workspace."""
+    return Agent(
+        model,
+        instructions=system_prompt(settings.system_prompt, settings.append_system_prompt),
+        tools=[
+            Tool(_bound(tool, workspace), name=tool.__name__, sequential=True)
+            for tool in chosen(settings.allowed_tools)
+        ],
+        retries=_RETRIES,
+        name="agent",
+    )
+
+
+def chosen(allowed: Sequence[str] | None) -> list[Callable[..., str]]:
+    """The tools offered to the model.
+
+    Raises:
+        UsageError: a name is no tool.
+    """
+    names = [tool.__name__ for tool in TOOLS]
+    unknown = [name for name in allowed or () if name not in names]
+    if unknown:
+        raise UsageError(
+            f"--allowed-tools: no tool {unknown[0]!r}; the tools are {', '.join(names)}."
+        )
+    return [tool for tool in TOOLS if allowed is None or tool.__name__ in allowed]
+
+
+def _bound(tool: Callable[..., str], workspace: Workspace) -> Callable[..., str]:
+    method: Callable[..., str] = tool.__get__(workspace)
+    return method
+
+
+class Assistant:
+    """A conversation about one directory with one model."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        endpoint: Endpoint,
+        directory: Path,
+        emit: Emit = lambda event: None,
+        asker: Asker | None = None,
+    ) -> None:
+        """Raises UsageError for a directory or tool that does not exist."""
+        if not directory.is_dir():
+            raise UsageError(f"There is no directory {str(directory)!r}.")
+        self.settings = settings
+        self.endpoint = endpoint
+        self.workspace = Workspace(directory)
+        self.emit = emit
+        self.policy = Policy(settings.permission_mode, asker)
+        self.session_id = uuid.uuid4().hex
+        self.tools = tuple(tool.__name__ for tool in chosen(settings.allowed_tools))
+        self.messages: list[ModelMessage] = []
+        self._model = model.build(endpoint, settings)
+        self._agent = build(self._model, self.workspace, settings)
+
+    async def ask(self, question: str) -> Result:
+        """Answer one question; the conversation so far is context. Never raises for a bad run."""
+        begun = time.monotonic()
+        guard = self._guard()
+        self.emit(
+            Init(
+                self.session_id,
+                self.endpoint.model,
+                str(self.workspace.root),
+                self.tools,
+                self.settings.permission_mode,
+            )
+        )
+        run = _Run(self.emit)
+        try:
+            await run.follow(self._agent, question, self.messages, guard)
+            subtype, message = _verdict(run, guard)
+        except Exception as error:
+            subtype, message = problems.explain(error, self.endpoint, self.settings, run.partial)
+            run.text = getattr(error, "text", "") or run.partial
+        result = Result(
+            subtype=subtype,
+            result=answer.plain(run.text).strip(),
+            session_id=self.session_id,
+            num_turns=guard.turns,
+            duration_ms=round((time.monotonic() - begun) * 1000),
+            usage=run.usage(),
+            model={"name": self.endpoint.model, "hash": run.fingerprint},
+            tool_calls=tuple(guard.tool_calls),
+            permission_denials=tuple(guard.denials),
+            message=message,
+            interventions=tuple(guard.interventions),
+        )
+        if not result.is_error:
+            self.messages = run.messages
+        else:
+            self.emit(Problem(subtype, message))
+        self.emit(result)
+        return result
+
+    def forget(self) -> None:
+        """Begin a new conversation."""
+        self.messages = []
+        self.session_id = uuid.uuid4().hex
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._model.client.close()
+
+    def _guard(self) -> Guard:
+        return Guard(
+            root=str(self.workspace.root),
+            policy=self.policy,
+            emit=self.emit,
+            max_turns=self.settings.max_turns,
+            known=self.tools,
+            window=self.settings.context_window,
+            counts_whole_prompt=not self.endpoint.embedded,
+        )
+
+
+class _Run:
+    """One run as it is followed: the text so far, and what it came to."""
+
+    def __init__(self, emit: Emit) -> None:
+        self.emit = emit
+        self.text = ""
+        self.partial = ""
+        self.messages: list[ModelMessage] = []
+        self.fingerprint: str | None = None
+        self._usage: Any = None
+
+    async def follow(
+        self, agent: Agent[None, str], question: str, history: list[ModelMessage], guard: Guard
+    ) -> None:
+        async with agent.run_stream_events(
+            question, message_history=history or None, capabilities=[guard]
+        ) as events:
+            try:
+                async for event in events:
+                    if isinstance(event, PartStartEvent):
+                        if event.index == 0:
+                            self.partial = ""
+                        if isinstance(event.part, TextPart):
+                            self._write(event.part.content)
+                    elif isinstance(event, PartDeltaEvent):
+                        if isinstance(event.delta, TextPartDelta):
+                            self._write(event.delta.content_delta)
+                    elif isinstance(event, AgentRunResultEvent):
+                        self.text = event.result.output
+            finally:
+                self.messages = events.all_messages()
+                self._usage = events.usage
+                self._read_fingerprint()
+
+    def _write(self, text: str) -> None:
+        self.partial += text
+        if text:
+            self.emit(Delta(text))
+
+    def _read_fingerprint(self) -> None:
+        details = getattr(self.last_response(), "provider_details", None) or {}
+        self.fingerprint = details.get("fingerprint")
+
+    def last_response(self) -> ModelResponse | None:
+        """The model's last response, if it gave one."""
+        responses = [m for m in self.messages if isinstance(m, ModelResponse)]
+        return responses[-1] if responses else None
+
+    def usage(self) -> dict[str, int]:
+        """Tokens of the whole run."""
+        used = self._usage
+        return {
+            "input_tokens": used.input_tokens if used else 0,
+            "output_tokens": used.output_tokens if used else 0,
+            "cached_tokens": used.cache_read_tokens if used else 0,
+        }
+
+
+def _verdict(run: _Run, guard: Guard) -> tuple[str, str]:
+    """(subtype, sentence) of a run that ended with a text."""
+    end = answer.repetition(run.text)
+    if end is not None:
+        guard.interventions.append("repeated_text")
+        run.text = run.text[:end]
+        return "truncated", "The model began to repeat itself; this is what came before."
+    response = run.last_response()
+    if response is not None and response.finish_reason == "length":
+        return "truncated", "The answer is cut off; raise max_tokens."
+    if guard.denials:
+        names = ", ".join(dict.fromkeys(denial["name"] for denial in guard.denials))
+        return (
+            "denied",
+            f"Not permitted: {names}. Allow writes with --permission-mode accept-edits.",
+        )
+    return "success", ""

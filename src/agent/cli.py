@@ -1,0 +1,127 @@
+"""The command line. Everything heavy is imported by the command that needs it."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.exits import Exit, UsageError, table
+
+_FLAGS = ["model", "base_url", "adapter", "output_format", "max_turns", "allowed_tools", "permission_mode", "system_prompt", "append_system_prompt", "keep_alive", "timeout", "max_tokens"]
+_BY_NAME = {"bench": "agent_evals.cli", "train": "agent_training.cli"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code (see `agent.exits`)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+        return code
+    except UsageError as error:
+        print(f"agent: {error}", file=sys.stderr)
+        return Exit.USAGE
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes standard output once more at exit; give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.BROKEN_PIPE
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if arguments and arguments[0] in _BY_NAME:
+        return _by_name(arguments[0], arguments[1:])
+    if arguments and arguments[0] in ("-p", "--print"):
+        arguments = ["ask", *arguments[1:]]
+    options = _parser().parse_args(arguments)
+    if options.command == "ask":
+        return _ask(options)
+    if options.command in ("serve", "ps", "stop"):
+        from agent import endpoints
+
+        return endpoints.run(options)
+    _parser().print_help()
+    return Exit.OK
+
+
+def _by_name(command: str, arguments: list[str]) -> int:
+    """The benchmark and the training stand above the assistant, which knows only their names."""
+    from importlib import import_module
+
+    try:
+        module = import_module(_BY_NAME[command])
+    except ModuleNotFoundError as error:
+        raise UsageError(f"`agent {command}` is not installed ({error.name} is missing).") from None
+    return int(module.main(arguments) or 0)
+
+
+def _ask(options: argparse.Namespace) -> int:
+    from agent import settings
+
+    given = {name: getattr(options, name) for name in _FLAGS if getattr(options, name) is not None}
+    merged = settings.load(given)
+    directory = Path(options.directory)
+    if options.batch is not None:
+        from agent.batch import batch
+
+        return batch(options.batch, directory, merged)
+    from agent.ask import ask
+
+    return ask(options.question, directory, merged)
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"agent {version('agent')}")
+        parser.exit()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="agent",
+        description="A private coding assistant on a local model.",
+        epilog=f"exit codes:\n{table()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    _add_ask(commands.add_parser("ask", help="answer a question", allow_abbrev=False))
+    serve = commands.add_parser("serve", help="serve a model to other programs", allow_abbrev=False)
+    serve.add_argument("-m", "--model", default="embedded", help="folder or Hugging Face id")
+    serve.add_argument("--adapter", help="LoRA adapter for the model")
+    serve.add_argument("--host", default="127.0.0.1", help="any but loopback needs AGENT_API_KEY")
+    serve.add_argument("--port", type=int, default=8080)
+    commands.add_parser("ps", help="list background models", allow_abbrev=False)
+    stop = commands.add_parser("stop", help="stop background models", allow_abbrev=False)
+    stop.add_argument("model", nargs="?", help="only this one")
+    commands.add_parser("bench", help="measure models and speed", add_help=False)
+    commands.add_parser("train", help="train a model", add_help=False)
+    return parser
+
+
+def _add_ask(ask: argparse.ArgumentParser) -> None:
+    ask.add_argument("question", nargs="*", help="the question; `-` reads it from standard input")
+    ask.add_argument("-m", "--model", help="model name at --base-url, else folder or Hub id")
+    ask.add_argument("--base-url", help="an OpenAI-compatible endpoint; key in AGENT_API_KEY")
+    ask.add_argument("--adapter", help="LoRA adapter for --model")
+    ask.add_argument("-C", "--directory", default=".", help="the codebase; default: here")
+    ask.add_argument("--output-format", metavar="FORMAT", help="text, json or stream-json")
+    ask.add_argument("--max-turns", metavar="N", help="model turns before the run is stopped")
+    ask.add_argument("--max-tokens", metavar="N", help="longest answer")
+    ask.add_argument("--allowed-tools", metavar="NAMES", help="comma-separated; default: all")
+    ask.add_argument(
+        "--permission-mode", metavar="MODE", help="read-only, ask, accept-edits or yolo"
+    )
+    ask.add_argument("--system-prompt", metavar="TEXT", help="replaces the built-in one")
+    ask.add_argument("--append-system-prompt", metavar="TEXT", help="added to it")
+    ask.add_argument("--keep-alive", metavar="TIME", help="idle life of a background model: 5m")
+    ask.add_argument("--timeout", metavar="TIME", help="patience with a silent endpoint: 300s")
+    ask.add_argument("--batch", metavar="FILE", help="JSON lines with a question each; - for stdin")

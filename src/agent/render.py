@@ -1,0 +1,65 @@
+"""How a run is shown: subscribers to its events."""
+
+import json
+import sys
+from typing import Any, TextIO
+
+from agent.answer import plain
+from agent.events import Delta, Emit, Event, Problem, Result, ToolResult, ToolUse
+
+_WIDTH = 100
+
+
+def for_format(output_format: str) -> Emit:
+    """The subscriber for `--output-format`."""
+    if output_format == "stream-json":
+        return _stream_json
+    return Text() if output_format == "text" else _silent
+
+
+def _silent(event: Event) -> None:
+    if isinstance(event, Result):
+        write(event.as_json())
+
+
+def _stream_json(event: Event) -> None:
+    if not isinstance(event, Delta):
+        write(event.as_json())
+
+
+def write(row: dict[str, Any], out: TextIO | None = None) -> None:
+    """One JSON object on one line, at once."""
+    print(json.dumps(row, ensure_ascii=False), file=out or sys.stdout, flush=True)
+
+
+class Text:
+    """The answer on standard output; progress and problems on standard error."""
+
+    def __init__(self) -> None:
+        self._arguments = ""
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, ToolUse):
+            self._arguments = _brief(event)
+        elif isinstance(event, ToolResult):
+            first = plain(event.result).split("\n", 1)[0]
+            note(f"{event.name} {self._arguments} -> {clip(first)}")
+        elif isinstance(event, Problem):
+            note(f"agent: {event.message}")
+        elif isinstance(event, Result) and event.result:
+            print(event.result, flush=True)
+
+
+def note(line: str) -> None:
+    """A line on standard error."""
+    print(plain(line), file=sys.stderr, flush=True)
+
+
+def clip(text: str) -> str:
+    """The text, cut to a width that fits a terminal line."""
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+
+
+def _brief(event: ToolUse) -> str:
+    values = (json.dumps(value, ensure_ascii=False) for value in event.arguments.values())
+    return clip(plain(" ".join(values)))
