@@ -131,7 +131,7 @@ class Place:
         """Publish the endpoint: whole or not at all, and for this user alone."""
         fresh = self.state.with_suffix(f".{os.getpid()}.new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w") as file:
             json.dump(asdict(endpoint), file)
         fresh.replace(self.state)
 

@@ -1,5 +1,6 @@
 """The one renderer: messages to prompt, for training, serving and benchmark alike."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -82,10 +83,8 @@ def _plain_call(call: Mapping[str, Any]) -> dict[str, Any]:
     function = call["function"]
     arguments = function["arguments"]
     if isinstance(arguments, str):
-        try:
+        with contextlib.suppress(ValueError):  # a broken call is quoted back as it was
             arguments = json.loads(arguments or "{}")
-        except ValueError:
-            pass  # a model's broken call, quoted back to it as it was
     return {
         "type": "function",
         "id": call.get("id", ""),

@@ -180,7 +180,7 @@ class Engine:
             all_tokens=[job.prompt[: job.cached]],
             samplers=[_guarded(job, job.sampling.sampler(self.served.width))],
             logits_processors=[
-                [_guarded_processor(job, p) for p in (*job.sampling.processors(), job.constraint)]
+                [_guarded_processor(job, p) for p in [*job.sampling.processors(), job.constraint]]
             ],
         )
         self.metrics.prompt_tokens += len(job.prompt)

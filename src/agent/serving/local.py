@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class LocalEndpoint:
-    """A running endpoint: `base_url` (ends in /v1), the bearer `token`, the `model` id to ask for."""
+    """A running endpoint: its address (ends in /v1), bearer token, and the model id to ask for."""
 
     base_url: str
     token: str
@@ -46,7 +46,7 @@ def start(ref: str = "embedded", adapter: str | None = None) -> LocalEndpoint:
 
 
 class ServerThread(threading.Thread):
-    """uvicorn in a thread; its imports happen there too, so that starting costs the caller little."""
+    """uvicorn in a thread, its imports too, so that starting costs the caller little."""
 
     def __init__(self, engine: Engine, token: str) -> None:
         super().__init__(name="agent-endpoint", daemon=True)

@@ -114,12 +114,12 @@ def _load_folder(folder: Path, name: str, adapter: str | None) -> Served:
 def _widen_on_cpu(model: Any) -> None:
     """fp32 for a small model on a CPU: products of other types are up to 80 times slower."""
     import mlx.core as mx
-    from mlx.utils import tree_flatten
     from mlx_lm.utils import dequantize_model, get_total_parameters
 
-    if mx.default_device() != mx.cpu or get_total_parameters(model) > SMALL:
+    parameters: int = get_total_parameters(model)
+    if mx.default_device() != mx.cpu or parameters > SMALL:
         return
-    if any(name.endswith(".scales") for name, _ in tree_flatten(model.parameters())):
+    if any(hasattr(module, "scales") for _, module in model.named_modules()):
         dequantize_model(model)
     model.set_dtype(mx.float32)
     mx.eval(model.parameters())
