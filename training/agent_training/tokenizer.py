@@ -13,6 +13,8 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from agent_training import patterns
+
 SPECIAL = (
     "<|pad|>",
     "<|end|>",
@@ -30,8 +32,7 @@ WORD_PIECES = Regex(
     r"|[^\s\p{L}\p{N}]|\s|."
 )
 
-DEFINITION = r"\\b(class|interface|trait|enum|struct|type|def|function|func|fn|const|let|var)\\s+"
-BOILERPLATE = (
+CALL_SKELETON = (
     "grep find_files read_file write_file edit_file php_lint",
     '\n{"name": "grep", "arguments": {"pattern": "',
     '\n{"name": "find_files", "arguments": {"glob": "',
@@ -48,14 +49,36 @@ BOILERPLATE = (
     '", "new": "',
     '"}}\n',
     "}}\n",
-    DEFINITION + r"(\\(.*\\)\\s*)?",
-    r"\\s*[:=]",
-    r"class\\s+\\w+.*[(, .\\\\]",
-    "(import|from|require|use|include).*",
-    "(?i)",
-    r"^\\s*(abstract |final |export |default )*class\\s+\\w+",
-    "TODO|FIXME|XXX|HACK",
 )
+# What stands before and after the entity in a canonical pattern, and patterns without entity.
+PATTERNS = (
+    patterns.define(ENTITY := "Entity").partition(ENTITY)[0],
+    patterns.subclasses(ENTITY).partition(ENTITY)[0],
+    patterns.importers(ENTITY).partition(ENTITY)[0],
+    patterns.any_case(ENTITY).partition(ENTITY)[0],
+    r"\s*[:=]",
+    patterns.CLASSES,
+    patterns.FUNCTIONS,
+    patterns.INTERFACES,
+    patterns.TESTS,
+    patterns.TODOS,
+    patterns.ENVIRONMENT,
+    patterns.TEST_FRAMEWORKS,
+    patterns.VERSION,
+    patterns.VERSION_IN_CODE,
+    patterns.INSTALL,
+    patterns.MANIFESTS,
+    patterns.DOCUMENTS,
+    patterns.CONFIGURATION,
+    patterns.TEST_FILES,
+    patterns.SOURCES,
+    patterns.TEMPLATES,
+    patterns.DOCKER,
+    patterns.CI,
+    patterns.MIGRATIONS,
+    patterns.LICENSE,
+)
+BOILERPLATE = CALL_SKELETON + tuple(json.dumps(p, ensure_ascii=False)[1:-1] for p in PATTERNS)
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -69,7 +92,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size - len(BOILERPLATE) - SPARE,
+        vocab_size=vocab_size - len(BOILERPLATE),
         special_tokens=list(SPECIAL),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         max_token_length=24,
@@ -78,10 +101,6 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     tokenizer.train_from_iterator(texts, trainer)
     add_boilerplate(tokenizer, BOILERPLATE)
     return tokenizer
-
-
-# Embedding rows kept free, so that boilerplate can be added without retraining the tokenizer.
-SPARE = 64
 
 
 def add_boilerplate(tokenizer: Tokenizer, texts: Iterable[str]) -> None:
