@@ -3,7 +3,6 @@
 import argparse
 import json
 import multiprocessing
-import os
 import random
 import sys
 import tomllib
@@ -61,14 +60,13 @@ class Job:
 def build(settings: Settings, recipe_sources: list[sources.Source], cache: Path, examples: Examples
           ) -> tuple[list[Row], list[Row], Counter[str]]:  # fmt: skip
     """Rows for training and validation, split by codebase and by family; reject reasons counted."""
-    roots = sources.fetch_all(recipe_sources, cache)
-    jobs = _assign(settings, sorted(roots), examples)
-    work = [(name, roots[name], cache, jobs[name]) for name in sorted(jobs)]
-    work.sort(key=lambda item: -len(item[3]))
     rejects: Counter[str] = Counter()
     rows: list[Row] = []
-    with multiprocessing.Pool(settings.workers, initializer=os.nice, initargs=(10,)) as pool:
-        for found, reasons in pool.imap(_work, work):
+    with multiprocessing.Pool(settings.workers) as pool:
+        roots = sources.fetch_all(recipe_sources, cache, pool.map)
+        jobs = _assign(settings, roots, examples)
+        work = [(name, roots[name], cache, jobs[name]) for name in sorted(jobs)]
+        for found, reasons in pool.imap(_work, work, chunksize=1):
             rows += found
             rejects.update(reasons)
     rows += _direct_rows(settings, examples)
@@ -91,8 +89,10 @@ def split_of(name: str, settings: Settings, share: float | None = None) -> str:
     return "valid" if drawn < (settings.valid_share if share is None else share) else "train"
 
 
-def _assign(settings: Settings, names: list[str], examples: Examples) -> dict[str, list[Job]]:
+def _assign(settings: Settings, roots: dict[str, Path], examples: Examples) -> dict[str, list[Job]]:
     """Give every frame its codebases; a family's split decides which ones it may meet."""
+    names = sorted(roots)
+    fits = {name: _fitting_intents(roots[name]) for name in names}
     pools: dict[str, list[str]] = defaultdict(list)
     for name in names:
         pools[split_of(name, settings, settings.valid_share * 1.5)].append(name)
@@ -110,6 +110,7 @@ def _assign(settings: Settings, names: list[str], examples: Examples) -> dict[st
             continue
         rng = random.Random(f"{settings.seed} {frame.family} {frame.intent}")
         split = split_of(frame.family, settings)
+        fitting = [name for name in pools[split] if frame.intent in fits[name]] or pools[split]
         for number in range(settings.rows_per_frame):
             first = _first_turn(frame, by_intent, settings, rng)
             if frame.intent in FOLLOW_UPS and first is None:
@@ -117,8 +118,34 @@ def _assign(settings: Settings, names: list[str], examples: Examples) -> dict[st
             seed = f"{settings.seed} {frame.family} {frame.intent} {number}"
             without = rng.random() < settings.absent_share
             job = Job(frame, partner, first, seed, without)
-            jobs[rng.choice(pools[split])].append(job)
+            home = rng.choice(fitting if rng.random() < 0.88 else pools[split])
+            jobs[home].append(job)
     return jobs
+
+
+def _fitting_intents(root: Path) -> set[str]:
+    """The intents that a codebase has more to say to than `nothing here`."""
+    needs = {
+        "pyproject.toml setup.py setup.cfg composer.json package.json go.mod":
+            "dependencies uses_package version authors runtime_version entry_point",
+        "README*": "about install",
+        "**/*.md **/*.rst": "find_docs",
+        "**/*.php": "lint_file lint_dir lint_all list_interfaces",
+        "**/*.ts": "list_interfaces",
+        "**/*[Tt]est*": "find_tests list_tests count_tests test_framework",
+        "**/*.html **/*.tpl **/*.phtml **/*.mako": "find_templates",
+        "**/migrations": "find_migrations",
+        "**/Dockerfile* **/docker-compose*": "find_docker",
+        ".github/workflows .travis.yml .gitlab-ci.yml": "find_ci",
+        "**/*.json **/*.toml **/*.cfg **/*.yml": "find_config",
+        "LICENSE* COPYING*": "license",
+    }  # fmt: skip
+    found: set[str] = {intent for intents in needs.values() for intent in intents.split()}
+    present = set()
+    for globs, intents in needs.items():
+        if any(next(root.glob(glob), None) for glob in globs.split()):
+            present |= set(intents.split())
+    return set(INTENTS) - found | present
 
 
 def _first_turn(
@@ -127,7 +154,7 @@ def _first_turn(
     if frame.intent not in FOLLOW_UPS:
         return None
     named = [name for name in frame.after.split("|") if name != "any"]
-    intent = rng.choice(named or ["define", "usages", "find_file", "list_classes", "explain_symbol"])
+    intent = rng.choice(named or ["define", "usages", "find_file", "list_classes", "read"])
     split = split_of(frame.family, settings)
     pool = [first for first in by_intent[intent] if split_of(first.family, settings) == split]
     return rng.choice(pool) if pool else None
@@ -232,7 +259,7 @@ def _balanced(settings: Settings, rows: list[Row]) -> list[Row]:
 def _spread(rows: list[Row], count: int) -> list[Row]:
     """`count` rows, taken in turns from every family."""
     turns: Counter[str] = Counter()
-    ranked = []
+    ranked: list[tuple[int, int, Row]] = []
     for row in rows:
         turns[row["family"]] += 1
         ranked.append((turns[row["family"]], len(ranked), row))

@@ -180,12 +180,11 @@ def report(train: list[Row], valid: list[Row], rejects: Counter[str]) -> str:
             f"{len({row['source'] for row in rows})} sources"
         )
     shared = {r["source"] for r in train} & {r["source"] for r in valid} - {"hand-written"}
-    families = {row["family"] for row in train} & {row["family"] for row in valid}
-    lines.append(f"shared by both splits: {len(shared)} codebases, {len(families)} families")
-    nothing = sum("No matches." in m["content"] for r in train for m in r["messages"])
-    errors = sum(
-        m["role"] == "tool" and m["content"].startswith("Error") for r in train for m in r["messages"]
-    )
+    common = {row["family"] for row in train} & {row["family"] for row in valid}
+    lines.append(f"shared by both splits: {len(shared)} codebases, {len(common)} families")
+    results = [m["content"] for r in train for m in r["messages"] if m["role"] == "tool"]
+    nothing = sum(result.startswith("No ") for result in results)
+    errors = sum(result.startswith("Error") for result in results)
     lines.append(f"tool results in train: {nothing} with no matches, {errors} errors")
     for text, other in (found := contradictions(train))[:15]:
         lines.append(f"  opposite labels: {text!r} (direct) / {other!r} (tool)")

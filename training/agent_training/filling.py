@@ -7,8 +7,10 @@ from pathlib import Path
 from agent_training.mine import Codebase, Symbol
 from agent_training.oracle import Unusable
 
-MISSING_SHARE = 0.07
+MISSING_SHARE = 0.06
 """Of the questions about a name, how many name one that is not there."""
+MISSING_SEARCH_SHARE = 0.13
+"""The same for the plainest ones: the practice in copying hard names."""
 QUALIFIED_SHARE = 0.06
 _MISSABLE = {
     "define", "usages", "exists_symbol", "bare", "show_symbol", "explain_symbol", "subclasses",
@@ -21,23 +23,28 @@ _NEEDS_PLACE_WITH = {
 }  # fmt: skip
 _PACKAGES = """redis numpy pandas lodash react vue guzzlehttp/guzzle symfony/yaml laravel/framework
 doctrine/orm psycopg2 boto3 pyyaml httpx celery jest mocha typescript eslint webpack axios
-phpstan/phpstan predis/predis nesbot/carbon sqlalchemy pytest mypy black rich""".split()
+phpstan/phpstan predis/predis nesbot/carbon sqlalchemy pytest mypy black rich""".split()  # noqa: SIM905
 _STEMS = """notes todo setup ideas plan draft changes summary hello example sample scratch review
-report config settings schema release tasks questions roadmap usage helpers constants""".split()
+report config settings schema release tasks questions roadmap usage helpers constants""".split()  # noqa: SIM905
 _CONTENTS = (
     "hello world", "Hello, world!", "TODO: write this", "work in progress", "# Notes",
     'print("hello")', "<?php", "DEBUG=1", "version: 1", "{}", "[]", "just a test", "see README.md",
     "console.log(1)", "first draft", "# To do", "FROM scratch", "ok", "12345", "PORT=8080",
     'echo "hi";', "lorem ipsum", "package main", "use strict;", "name: demo", "-- empty --",
 )  # fmt: skip
-_SYLLABLES = "zor qui vex tam plo gri nub osk wel dra fyn jax mib ruc hel pov syn tek".split()
+_RESERVED_WORD = re.compile(
+    r"(?i)itsdangerous|jinja2|markupsafe|pluggy|starlette|urllib3|werkzeug|httpcore|monolog"
+    r"|phpunit|commonmark|php-parser|ramsey"
+)
+_SYLLABLES = "zor qui vex tam plo gri nub osk wel dra fyn jax mib ruc hel pov syn tek".split()  # noqa: SIM905
 
 
 def fill(intent: str, slots: list[str], code: Codebase, rng: random.Random) -> dict[str, str]:
     """A value for every slot. Raises Unusable if the codebase has none that fits."""
     filled: dict[str, str] = {}
     names = set(slots)
-    missing = intent in _MISSABLE and rng.random() < MISSING_SHARE
+    share = MISSING_SEARCH_SHARE if intent in ("define", "usages") else MISSING_SHARE
+    missing = intent in _MISSABLE and rng.random() < share
     filled |= _place(intent, names, code, rng)
     if "old" in names:
         filled |= _edit(code, rng)
@@ -50,11 +57,13 @@ def fill(intent: str, slots: list[str], code: Codebase, rng: random.Random) -> d
     for name in ("class2", "function2"):
         if name in names:
             filled[name] = _other(name, filled, code, rng)
-    for name in slots:
+    for name in sorted(slots, key=lambda slot: slot in ("line", "line2", "n")):
         if name not in filled:
             filled[name] = _simple(name, code, rng, filled)
     if missing:
         _spoil(filled, rng, code)
+    if any(_RESERVED_WORD.search(value) for value in filled.values()):
+        raise Unusable("names a reserved codebase")
     return {name: filled[name] for name in dict.fromkeys(slots)}
 
 
@@ -84,7 +93,7 @@ def _simple(name: str, code: Codebase, rng: random.Random, filled: dict[str, str
     if name in ("line", "line2", "n"):
         return _line(name, code, rng, filled)
     pools = {
-        "file": code.files,
+        "file": [file for file in code.files if code.line_counts[file] >= 12],
         "phpfile": [file for file in code.files if file.endswith(".php")],
         "filename": sorted({Path(file).name for file in code.files}),
         "dir": code.directories,
@@ -105,9 +114,7 @@ def _simple(name: str, code: Codebase, rng: random.Random, filled: dict[str, str
     return rng.choice(pools[name])
 
 
-def _place(
-    intent: str, names: set[str], code: Codebase, rng: random.Random
-) -> dict[str, str]:
+def _place(intent: str, names: set[str], code: Codebase, rng: random.Random) -> dict[str, str]:
     """A file or folder that holds what the intent lists."""
     kind = _NEEDS_PLACE_WITH.get(intent)
     if not kind or not names & {"file", "dir"}:
@@ -146,8 +153,9 @@ def _symbol(
     if "class" in filled and slot == "function":
         pool = [symbol for symbol in pool if symbol.owner == filled["class"]] or pool
     symbol = _pick(pool, rng, f"no {kind} here")
-    for _ in range(6):
-        if _distinct(symbol.name, kind):
+    for _ in range(8):
+        tested = "test" in symbol.file.lower() and rng.random() < 0.7
+        if _distinct(symbol.name, kind) and not tested:
             break
         symbol = _pick(pool, rng, f"no {kind} here")
     return symbol
@@ -204,7 +212,7 @@ def _invented(rng: random.Random, code: Codebase, slot: str) -> str:
     """A name that is not in the codebase."""
     kind = slot if slot in ("class", "function", "constant") else "class"
     names = [symbol.name for symbol in code.of_kind(kind)]
-    if len(names) < 4 or rng.random() < 0.6:
+    if len(names) < 4 or rng.random() < 0.7:
         return hard_name(rng)
     one, two = rng.sample(names, 2)
     return one + ("_" if "_" in one else "") + (two if "_" in one else two[:1].upper() + two[1:])
@@ -259,7 +267,11 @@ def _edit(code: Codebase, rng: random.Random) -> dict[str, str]:
         replacement = rng.choice(code.words) if code.words else found.group() + "_new"
     else:
         raise Unusable("nothing to change in the line")
-    return {"file": path, "old": old, "new": old[: found.start()] + replacement + old[found.end() :]}
+    return {
+        "file": path,
+        "old": old,
+        "new": old[: found.start()] + replacement + old[found.end() :],
+    }
 
 
 def _new_file(code: Codebase, rng: random.Random) -> str:

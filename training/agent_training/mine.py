@@ -43,7 +43,7 @@ _COMMON_WORDS = frozenset(
     create make call called using used uses must does done more most such case cases line lines
     text first last next prev start stop begin info base main core util utils helper helpers impl
     foreach array bool boolean float integer interface extends implements abstract protected void
-    undefined const super init method methods module package assert equal equals expected""".split()
+    undefined const super init method methods module package assert equal equals expected""".split()  # noqa: SIM905
 )
 
 
@@ -119,7 +119,10 @@ def mine(name: str, root: Path) -> Codebase:
         for symbol in defined:
             for word in _WORD.findall(symbol.name):
                 words[word.lower()].add(file)
-    codebase.modules = sorted(m for m in modules if len(m) > 2 and m != "__future__")
+    codebase.modules = sorted(
+        module for module in modules
+        if len(module) > 2 and module[0] not in "._" and module != "__future__"
+    )  # fmt: skip
     codebase.messages = [m for m in dict.fromkeys(codebase.messages) if _is_plain(m[0])]
     codebase.words = sorted(
         word for word, seen in words.items() if len(seen) >= 2 and word not in _COMMON_WORDS
@@ -153,7 +156,7 @@ def _symbols(file: str, lines: list[str]) -> list[Symbol]:
             if len(name) > 2 and name != "function":
                 inside = owner if indent > owner_indent else ""
                 found.append(Symbol(name, "function", file, number, stripped, owner=inside))
-        elif match := _CONSTANT.match(line):
+        elif (match := _CONSTANT.match(line)) and stripped[-1] not in ",)":
             value = match.group(2)
             found.append(Symbol(match.group(1), "constant", file, number, stripped, value=value))
     return found

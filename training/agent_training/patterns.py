@@ -6,11 +6,13 @@ CLASSES = r"^\s*(abstract |final |export |default )*class\s+\w+"
 FUNCTIONS = (
     r"^\s*(export |async |public |private |protected |static )*(def|function|func|fn)\s+[\w(&]"
 )
-INTERFACES = r"^\s*(export )?(interface|trait)\s+\w+|^type \w+ interface"
+INTERFACES = r"^\s*(export )?(interface|trait)\s+[A-Z]\w*|^type \w+ interface"
 TESTS = r"def test_|function test|func Test|\b(it|test)\("
 TODOS = "TODO|FIXME|XXX|HACK"
-ENVIRONMENT = r"getenv|environ|process\.env|\benv\("
+ENVIRONMENT = r"getenv|\benviron\b|process\.env|\benv\("
 TEST_FRAMEWORKS = r"pytest|unittest|phpunit|jest|mocha|vitest|testing\.T"
+VERSION = r'^\s*"?version"?\s*[:=]'
+VERSION_IN_CODE = r"(__version__|VERSION)\b.*[:=]"
 INSTALL = r"(pip|npm|yarn|composer|go|apt|make) (install|get|add|require|run|build)"
 
 MANIFESTS = "{pyproject.toml,setup.py,setup.cfg,composer.json,package.json,go.mod}"

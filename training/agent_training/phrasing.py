@@ -6,11 +6,12 @@ import random
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SLOT = re.compile(r"\{(\w+)\}")
 SLOTS = frozenset(
     """class class2 base function function2 constant symbol file filename phpfile dir ext language
-    module package word string line line2 n newfile content old new value newname""".split()
+    module package word string line line2 n newfile content old new value newname""".split()  # noqa: SIM905
 )
 _OPENERS = ("hey, ", "hi, ", "please ", "pls ", "quick one: ", "ok, ", "so ", "um, ", "hello! ")
 _CLOSERS = (" please", " pls", " thx", " thanks", "? thanks", " asap", "??", " ...", "!")
@@ -74,7 +75,7 @@ def load(folder: Path) -> Examples:
     return Examples(list(tools.values()), contrasts, direct_questions)
 
 
-def _rows(folder: Path, pattern: str) -> list[dict[str, object] | dict[str, str]]:  # type: ignore[explicit-any]
+def _rows(folder: Path, pattern: str) -> list[dict[str, Any]]:
     rows = []
     for path in sorted(folder.glob(pattern)):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):

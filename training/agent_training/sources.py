@@ -7,8 +7,9 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from agent_training.reserved import is_reserved
@@ -70,15 +71,24 @@ def fetch(source: Source, cache: Path) -> Path:
     return target
 
 
-def fetch_all(sources: Iterable[Source], cache: Path) -> dict[str, Path]:
-    """Every codebase that can be had here, by name; the others are named on stderr."""
-    found = {}
-    for source in sources:
-        try:
-            found[source.name] = fetch(source, cache)
-        except SourceError as error:
-            print(f"skipped {source.name}: {error}", file=sys.stderr)
-    return found
+def fetch_all(
+    sources: Iterable[Source], cache: Path, each: Callable[..., Iterable[Path | None]] = map
+) -> dict[str, Path]:
+    """Every codebase that can be had here, by name; the others are named on stderr.
+
+    `each` is a `map` that may run in parallel.
+    """
+    wanted = list(sources)
+    roots = each(partial(_fetch_or_say, cache=cache), wanted)
+    return {source.name: root for source, root in zip(wanted, roots, strict=True) if root}
+
+
+def _fetch_or_say(source: Source, cache: Path) -> Path | None:
+    try:
+        return fetch(source, cache)
+    except SourceError as error:
+        print(f"skipped {source.name}: {error}", file=sys.stderr)
+        return None
 
 
 def _download(source: Source, archives: Path) -> Path:
@@ -94,7 +104,7 @@ def _commands(source: Source, folder: str) -> list[list[str]]:
     pinned = f"{source.package}=={source.version}"
     pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder]
     if source.kind == "pip":
-        if shutil.which("pip") and subprocess.run(pip[:3] + ["-V"], capture_output=True).returncode:
+        if shutil.which("pip") and subprocess.run([*pip[:3], "-V"], capture_output=True).returncode:
             pip[:3] = ["pip"]
         # The sdist has tests, docs and a README; a package without one falls back to its wheel.
         return [[*pip, "--no-binary", source.package, pinned], [*pip, pinned]]

@@ -44,6 +44,8 @@ def edit_constant(run: Run) -> str:
     if not found.total:
         return f"Nothing was changed: I found no definition of `{name}` in `{path}`."
     line = found.hits[0].text
+    if not re.match(rf"(?:\w+ )*{name}\b", line):
+        raise Unusable("the constant is not set in a line of its own")
     new = re.sub(r"([:=]\s*)([^:=]+?)([;,]?)$", lambda m: m[1] + value + m[3], line, count=1)
     if new == line or not new.rstrip(";,").endswith(value):
         raise Unusable("the constant has no simple value")
@@ -65,6 +67,8 @@ def lint_all(run: Run) -> str:
 def _linted(run: Run, path: str) -> str:
     result = run.call("php_lint", path=path)
     lines = [line for line in results.visible_lines(result) if line[:1] != "["]
+    if result.startswith("No PHP files"):
+        return "There are no PHP files here." if path == "." else lines[0]
     if result.startswith("Error"):
         return first_line(result.removeprefix("Error: "))
     failing = [span(line.rpartition(" (")[0] or line) for line in lines[1:]]

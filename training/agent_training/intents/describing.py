@@ -10,7 +10,8 @@ _DEFINED = re.compile(
     r"^\s*(?:(?:abstract|final|export|default|async|public|protected|private|static)\s+)*"
     r"(?:class|interface|trait|enum|def|function|func|type)\s+(?:\([^)]*\)\s*)?&?(\w+)"
 )
-_NOISE = ("copyright", "license", "licence", "(c)", "eslint", "@ts-", "declare(", "usr/bin", "!/")
+_NOISE = ("copyright", "license", "licence", "(c)", "eslint", "@ts-", "declare(", "usr/bin", "!/",
+          "+build", "go:build", "file is part", "coding:", "vim:", "pylint", "mypy:")  # fmt: skip
 
 
 def first_sentence(text: str) -> str:
@@ -52,7 +53,7 @@ def heading(lines: Sequence[str]) -> str:
     """The title of a Markdown or reStructuredText document, or ''."""
     for line in lines[:20]:
         text = line.strip().lstrip("#").strip()
-        if text and not _MARKUP.match(line) and text[0] not in "<[!.|`>":
+        if text and not _MARKUP.match(line) and text[0] not in "<[!.|`>:":
             return text if len(text) <= 80 and "`" not in text else ""
     return ""
 

@@ -3,10 +3,10 @@
 import re
 
 from agent_training import patterns, results
-from agent_training.intents.describing import describe, first_sentence, heading, paragraph
-from agent_training.intents.wording import code, extent, listed, places, plural, span
+from agent_training.intents.describing import describe, heading, paragraph
+from agent_training.intents.wording import code, extent, listed, plural, span
 from agent_training.oracle import Run, Unusable
-from agent_training.results import Excerpt
+from agent_training.results import Excerpt, Matches
 
 
 def _unreadable(result: str) -> str:
@@ -61,10 +61,7 @@ def read_head(run: Run) -> str:
 
 
 def _quoted(part: Excerpt) -> str:
-    lines = list(part.lines)
-    while lines and not lines[0].strip():
-        lines.pop(0)
-    return code(lines)
+    return code(part.lines, through_blanks=True)
 
 
 def about(run: Run) -> str:
@@ -106,19 +103,24 @@ def license(run: Run) -> str:
 
 def _manifest(run: Run, pattern: str, nothing: str) -> str:
     result = run.call("grep", pattern=pattern, glob=patterns.MANIFESTS)
-    found = results.matches(result)
-    if not found.total:
-        return nothing
-    said = [f"{span(hit.text)} ({hit.place})" for hit in found.hits[:3]]
-    return listed(said, found.total)[2:].removeprefix("the first: ") + "."
+    return _quoted_hits(results.matches(result)) or nothing
+
+
+def _quoted_hits(found: Matches) -> str:
+    """The first lines that say something, each with its place."""
+    hits = [hit for hit in found.hits if hit.text[-1:] not in "[{("] or list(found.hits)
+    return ", ".join(f"{span(hit.text)} ({hit.place})" for hit in hits[:2]) + "." if hits else ""
 
 
 def version(run: Run) -> str:
-    return _manifest(run, r"\bversion\b", "No manifest states a version.")
+    if said := _manifest(run, patterns.VERSION, ""):
+        return said
+    found = results.matches(run.call("grep", pattern=patterns.VERSION_IN_CODE))
+    return _quoted_hits(found) or "I found no version."
 
 
 def authors(run: Run) -> str:
-    return _manifest(run, "(?i)author", "No manifest names an author.")
+    return _manifest(run, "(?i)author|email", "No manifest names an author.")
 
 
 def runtime_version(run: Run) -> str:
@@ -141,9 +143,7 @@ def uses_package(run: Run) -> str:
 
 
 def install(run: Run) -> str:
-    found = results.matches(
-        run.call("grep", pattern=patterns.INSTALL, glob=patterns.DOCUMENTS)
-    )
+    found = results.matches(run.call("grep", pattern=patterns.INSTALL, glob=patterns.DOCUMENTS))
     if not found.total:
         return "I found no install command in the documents."
     hit = next((hit for hit in found.hits if re.search(patterns.INSTALL, hit.text)), None)
@@ -171,5 +171,3 @@ def dependencies(run: Run) -> str:
     if not names:
         return f"{span(hit.text)} ({hit.place}) lists none."
     return f"The dependencies start at {hit.place}: " + ", ".join(names[:8]) + "."
-
-

@@ -62,4 +62,3 @@ def absent(tool: str) -> str:
     if tool in ("write_file", "edit_file"):
         return f"I can't change files here: the tool `{tool}` is not offered."
     return f"I can't look into the files here: the tool `{tool}` is not offered."
-

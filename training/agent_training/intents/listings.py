@@ -54,11 +54,8 @@ def counter(noun: str) -> Callable[[Run], str]:
 
 
 def _named(noun: str, found: Matches) -> list[tuple[str, Hit]]:
-    named = []
-    for hit in found.hits:
-        if match := _NAMES[noun].search(hit.text):
-            named.append((next(group for group in match.groups() if group), hit))
-    return named
+    searched = ((_NAMES[noun].search(hit.text), hit) for hit in found.hits)
+    return [(next(filter(None, match.groups())), hit) for match, hit in searched if match]
 
 
 def list_todos(run: Run) -> str:
@@ -72,7 +69,7 @@ def count_todos(run: Run) -> str:
     found = _search(run, patterns.TODOS)
     if not found.total:
         return f"There are no TODO or FIXME comments in {_scope(run)}."
-    return f"{plural(found.total, 'TODO or FIXME')} in {plural(found.files, 'file')}."
+    return f"{plural(found.total, 'TODO comment')} in {plural(found.files, 'file')}."
 
 
 def list_env(run: Run) -> str:

@@ -10,7 +10,9 @@ from agent_training.results import Hit, Matches
 
 SYMBOLS = ("function", "class", "constant", "symbol", "base", "class2")
 _NAME_OF_CLASS = re.compile(r"\b(?:class|interface|trait)\s+(\w+)")
-_EXTENDS = re.compile(r"\bextends\s+([\w\\., ]+?)(?=\s+implements|\s*\{|\s*$)|^class\s+\w+\(([^)]*)\)")
+_EXTENDS = re.compile(
+    r"\bextends\s+([\w\\., ]+?)(?=\s+implements|\s*\{|\s*$)|^class\s+\w+\(([^)]*)\)"
+)
 _IMPLEMENTS = re.compile(r"\bimplements\s+([\w\\, ]+)")
 _VALUE = re.compile(r"[:=]=?\s*(?:[\w.\[\]| ]+=\s*)?(.+?)[;,]?$")
 
@@ -123,7 +125,7 @@ def explain_symbol(run: Run) -> str:
     if said := describing.docstring(part.lines):
         return f"{declared}. {said}."
     names = [other for other in describing.defined(_body(part.lines)) if other != name]
-    if hit.text.lstrip("abstractfinlexpodu ").startswith(("class", "interface", "trait")) and names:
+    if _NAME_OF_CLASS.search(hit.text) and names:
         return f"{declared}. It has " + ", ".join(f"`{other}`" for other in names[:5]) + "."
     if returned := _returned(part.lines):
         return f"{declared}: {span(hit.text)}. It returns {span(returned)}."

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from agent_training.oracle import Unusable
 from agent_training.results import Excerpt, Hit, Matches
 
-NAMED = 5
-"""How many places an answer names before it only gives the total."""
+NAMED_ALL = 5
+"""Up to this many, an answer names every place; of more it names the first few."""
+NAMED_FIRST = 3
 CODE_LINES = 6
 _LONGEST_LINE = 110
 
@@ -21,8 +22,9 @@ def listed(items: Sequence[str], total: int) -> str:
     """`: a, b, c` or, when there are more than can be named, `; the first: a, b`."""
     if not items:
         raise Unusable("nothing visible to name")
-    shown = items[:NAMED]
-    return (": " if total <= len(shown) else "; the first: ") + ", ".join(shown)
+    if total <= NAMED_ALL and total <= len(items):
+        return ": " + ", ".join(items)
+    return "; the first: " + ", ".join(items[:NAMED_FIRST])
 
 
 def places(found: Matches) -> str:
@@ -41,11 +43,11 @@ def at(hit: Hit) -> str:
     return f"`{hit.path}` at line {hit.line}"
 
 
-def code(lines: Iterable[str]) -> str:
+def code(lines: Iterable[str], *, through_blanks: bool = False) -> str:
     """A fenced block of the first lines, up to a blank one. Raises Unusable if they are wide."""
     chosen: list[str] = []
     for line in lines:
-        if not line.strip() or len(chosen) == CODE_LINES:
+        if len(chosen) == CODE_LINES or not (line.strip() or through_blanks):
             break
         if len(line) > _LONGEST_LINE:
             raise Unusable("lines too wide to quote")

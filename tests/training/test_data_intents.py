@@ -1,0 +1,102 @@
+"""The oracle on a small codebase: real tools, canonical calls, answers made from the results."""
+
+import json
+from pathlib import Path
+
+import pytest
+from agent_training.intents import INTENTS
+from agent_training.mine import Codebase, mine
+from agent_training.oracle import Executor, Run
+
+FILES = {
+    "README.md": "# Shop\n\nShop is a small demonstration of a web shop in two languages.\n\n"
+    "Run `pip install shop` to install it.\n",
+    "pyproject.toml": '[project]\nname = "shop"\nversion = "1.4.2"\nrequires-python = ">=3.11"\n'
+    'dependencies = [\n    "redis",\n    "rich",\n]\n',
+    "shop/cart.py": '"""The cart of a customer."""\n\nimport redis\n\nMAX_ITEMS = 40\n\n\n'
+    'class BaseCart:\n    """Holds what somebody wants to buy."""\n\n'
+    "    def add_item(self, item, count=1):\n"
+    '        if count > MAX_ITEMS:\n            raise ValueError("too many items in the cart")\n'
+    "        return self.items.append(item)\n\n\nclass GiftCart(BaseCart):\n    pass\n",
+    "web/Controller.php": "<?php\n\nclass Controller extends BaseController\n{\n"
+    "    public function index($request)\n    {\n        return $this->view;\n    }\n}\n",
+    "web/broken.php": "<?php\n\nfunction broken( {\n",
+}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Codebase:
+    root = tmp_path_factory.mktemp("shop")
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+    return mine("shop", root)
+
+
+def ask(shop: Codebase, intent: str, **slots: str) -> Run:
+    run = Run(shop, slots, Executor(shop, {}))
+    run.answer = INTENTS[intent](run)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("intent", "slots", "answer"),
+    [
+        ("define", {"class": "GiftCart"}, "`GiftCart` is defined in `shop/cart.py` at line 17."),
+        ("value_of", {"constant": "MAX_ITEMS"}, "`MAX_ITEMS` is `40` (`shop/cart.py:5`)."),
+        ("bases_of", {"class": "Controller"},
+         "`Controller` extends `BaseController` (`web/Controller.php:3`)."),
+        ("count_classes", {}, "3 classes in 2 files."),
+        ("count_lines", {"file": "pyproject.toml"}, "`pyproject.toml` has 8 lines."),
+        ("text", {"string": "too many items in the cart"},
+         "The text occurs: 1 match in 1 file: `shop/cart.py:13`."),
+        ("find_ext", {"language": "PHP"}, "2 files: `web/Controller.php`, `web/broken.php`."),
+        ("version", {}, '`version = "1.4.2"` (`pyproject.toml:3`).'),
+        ("dependencies", {}, "The dependencies start at `pyproject.toml:5`: `redis`, `rich`."),
+        ("write_empty", {"newfile": "notes.md"}, "Created notes.md (0 lines)."),
+        ("edit_constant", {"constant": "MAX_ITEMS", "value": "50", "file": "shop/cart.py"},
+         "Edited shop/cart.py at line 5."),
+    ],
+)  # fmt: skip
+def test_answers(shop: Codebase, intent: str, slots: dict[str, str], answer: str) -> None:
+    assert ask(shop, intent, **slots).answer == answer
+
+
+def test_explaining_reads_where_the_definition_is(shop: Codebase) -> None:
+    run = ask(shop, "explain_symbol", **{"class": "BaseCart"})
+    assert [(tool, arguments.get("start")) for tool, arguments, _ in run.calls] == [
+        ("grep", None),
+        ("read_file", 8),
+    ]
+    assert run.answer.endswith("Holds what somebody wants to buy.")
+
+
+def test_a_missing_name_is_looked_for_once_more_and_then_said_to_be_missing(
+    shop: Codebase,
+) -> None:
+    run = ask(shop, "define", **{"class": "WishList"})
+    assert [result for _, _, result in run.calls] == ["No matches.", "No matches."]
+    assert run.answer.startswith("I found no definition of `WishList`.")
+
+
+def test_php_is_really_checked(shop: Codebase) -> None:
+    assert "2 PHP files checked, 1 with errors" in ask(shop, "lint_all").answer
+
+
+def test_writing_leaves_the_codebase_alone(shop: Codebase) -> None:
+    ask(shop, "edit_delete", file="shop/cart.py", old="MAX_ITEMS = 40")
+    assert (shop.root / "shop/cart.py").read_text() == FILES["shop/cart.py"]
+
+
+def test_arguments_are_json_as_the_model_writes_them(shop: Codebase) -> None:
+    message = ask(shop, "feature", word="cart").messages("where is the cart?")[1]
+    arguments = message["tool_calls"][0]["function"]["arguments"]
+    assert arguments == json.dumps({"pattern": "(?i)cart"})
+
+
+def test_mining_finds_what_can_be_asked_about(shop: Codebase, tmp_path: Path) -> None:
+    assert {symbol.name for symbol in shop.of_kind("class")} == {
+        "BaseCart", "GiftCart", "Controller",
+    }  # fmt: skip
+    assert shop.modules == ["redis"]
+    assert shop.manifest_packages == ["redis", "rich"]
