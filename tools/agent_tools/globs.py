@@ -5,6 +5,7 @@ ripgrep's own `--glob` is not used because it overrides `.gitignore`.
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 from agent_tools.errors import ToolError
 from agent_tools.workspace import Workspace, outside
@@ -84,12 +85,16 @@ def _braces(glob: str) -> list[str]:
 
 
 def _expression(glob: str) -> str:
-    components = [c for c in re.sub(r"(?:\*\*/)+", "**/", glob).split("/") if c != "."]
+    components = [c for c in glob.split("/") if c not in ("", ".")]
+    if glob.endswith("/") or not components:
+        components.append("**")
+    # Two neighbouring `**` say no more than one.
+    components = [c for c, following in pairwise([*components, ""]) if c != "**" or following != c]
     if components.count("**") > _MAX_DEEP:
         raise ToolError(f"The glob has more than {_MAX_DEEP} `**`.")
     *before, last = components
     text = "".join("(?:[^/]+/)*" if c == "**" else f"{_component(c)}/" for c in before)
-    return text + (".+" if last in ("**", "") else _component(last))
+    return text + (".+" if last == "**" else _component(last))
 
 
 def _component(glob: str) -> str:
