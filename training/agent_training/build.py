@@ -21,6 +21,7 @@ from agent_training.intents.followups import absent
 from agent_training.mine import Codebase, mine
 from agent_training.oracle import TOOLS, Executor, Run, Unusable, tools_version
 from agent_training.phrasing import Examples, Frame, load, substitute, typed
+from agent_training.results import VISIBLE
 
 Row = dict[str, Any]
 _TOOL_NAMES = tuple(TOOLS)
@@ -286,8 +287,14 @@ def write(rows: Iterable[Row], path: Path) -> None:
     with partial.open("w", encoding="utf-8") as file:
         for row in rows:
             kept = {key: value for key, value in row.items() if key != "split"}
+            kept["messages"] = [_cut(message) for message in row["messages"]]
             file.write(json.dumps(kept, ensure_ascii=False) + "\n")
     partial.replace(path)
+
+
+def _cut(message: Row) -> Row:
+    """Long tool results without the part that the template drops anyway."""
+    return {**message, "content": message["content"][: 2 * VISIBLE]}
 
 
 def main() -> int:

@@ -34,7 +34,7 @@ _CONTENTS = (
 )  # fmt: skip
 _RESERVED_WORD = re.compile(
     r"(?i)itsdangerous|jinja2|markupsafe|pluggy|starlette|urllib3|werkzeug|httpcore|monolog"
-    r"|phpunit|commonmark|php-parser|ramsey"
+    r"|phpunit|commonmark|php-parser|ramsey|\bflask|\bcobra\b|\btwig\b|\bzod\b|\battrs\b"
 )
 _SYLLABLES = "zor qui vex tam plo gri nub osk wel dra fyn jax mib ruc hel pov syn tek".split()  # noqa: SIM905
 
@@ -67,11 +67,11 @@ def fill(intent: str, slots: list[str], code: Codebase, rng: random.Random) -> d
     return {name: filled[name] for name in dict.fromkeys(slots)}
 
 
-def hard_name(rng: random.Random) -> str:
+def hard_name(rng: random.Random, constant: bool = False) -> str:
     """An invented name that is hard to copy: namespaces, dots, dashes, rare letters."""
     parts = ["".join(rng.sample(_SYLLABLES, rng.randint(1, 3))) for _ in range(rng.randint(1, 3))]
     title = [part.title() for part in parts]
-    shape = rng.randrange(8)
+    shape = rng.choice([0, 1, 2, 3, 4, 5, 7] if not constant else [6])
     if shape == 0:
         return "_".join([*parts, str(rng.randint(2, 99))])
     if shape == 1:
@@ -213,7 +213,7 @@ def _invented(rng: random.Random, code: Codebase, slot: str) -> str:
     kind = slot if slot in ("class", "function", "constant") else "class"
     names = [symbol.name for symbol in code.of_kind(kind)]
     if len(names) < 4 or rng.random() < 0.7:
-        return hard_name(rng)
+        return hard_name(rng, constant=slot == "constant")
     one, two = rng.sample(names, 2)
     return one + ("_" if "_" in one else "") + (two if "_" in one else two[:1].upper() + two[1:])
 

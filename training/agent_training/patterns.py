@@ -15,6 +15,11 @@ VERSION = r'^\s*"?version"?\s*[:=]'
 VERSION_IN_CODE = r"(__version__|VERSION)\b.*[:=]"
 INSTALL = r"(pip|npm|yarn|composer|go|apt|make) (install|get|add|require|run|build)"
 
+AUTHORS = "(?i)author|email"
+DEPENDENCIES = r'\bdependencies\b|install_requires|"require"|^require \('
+RUNTIME = r'requires-python|python_requires|"php"|"node"|^go '
+ENTRY_POINT = r'scripts|entry_points|"main"|"bin"'
+
 MANIFESTS = "{pyproject.toml,setup.py,setup.cfg,composer.json,package.json,go.mod}"
 DOCUMENTS = "*.{md,rst,txt}"
 CONFIGURATION = "*.{json,yaml,yml,toml,ini,cfg,env}"
@@ -25,6 +30,7 @@ DOCKER = "*{ockerfile,docker-compose,compose.y}*"
 CI = "{.github/workflows/*,.gitlab-ci.yml,.travis.yml,Jenkinsfile,azure-pipelines.yml}"
 MIGRATIONS = "**/*migration*/**"
 README = "README*"
+GUIDES = "{README,INSTALL,CONTRIBUTING}*"
 LICENSE = "{LICENSE,LICENCE,COPYING}*"
 
 _DEFINERS = "class|interface|trait|enum|struct|type|def|function|func|fn|const|let|var"

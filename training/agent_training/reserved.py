@@ -26,9 +26,7 @@ def _plain(name: str) -> str:
 
 
 _FORBIDDEN = frozenset(_plain(name) for name in RESERVED | HELD_OUT)
-_FORBIDDEN_TAILS = frozenset(
-    _plain(name.rpartition("/")[2]) for name in RESERVED if name not in ("composer", "gin")
-)
+_FORBIDDEN_TAILS = frozenset(_plain(name.rpartition("/")[2]) for name in RESERVED)
 
 
 def is_reserved(package: str) -> bool:

@@ -11,7 +11,8 @@ _DEFINED = re.compile(
     r"(?:class|interface|trait|enum|def|function|func|type)\s+(?:\([^)]*\)\s*)?&?(\w+)"
 )
 _NOISE = ("copyright", "license", "licence", "(c)", "eslint", "@ts-", "declare(", "usr/bin", "!/",
-          "+build", "go:build", "file is part", "coding:", "vim:", "pylint", "mypy:")  # fmt: skip
+          "+build", "go:build", "file is part",
+    "distributed", "coding:", "vim:", "pylint", "mypy:")  # fmt: skip
 
 
 def first_sentence(text: str) -> str:
@@ -82,7 +83,7 @@ def defined(lines: Sequence[str]) -> list[str]:
 def describe(path: str, lines: Sequence[str]) -> str:
     """One or two sentences about a file, '' if nothing can be said."""
     if path.lower().endswith((".md", ".rst", ".txt")) or "readme" in path.lower():
-        title, prose = heading(lines), paragraph(lines)
+        title, prose = heading(lines).rstrip("!?."), paragraph(lines)
         return " ".join(f"{part}." for part in (title, prose) if part)
     parts = []
     if said := header(lines):

@@ -1,12 +1,14 @@
 """Files read whole or in part, and facts about the project that its documents state."""
 
 import re
+from collections.abc import Sequence
 
 from agent_training import patterns, results
 from agent_training.intents.describing import describe, heading, paragraph
 from agent_training.intents.wording import code, extent, listed, plural, span
 from agent_training.oracle import Run, Unusable
-from agent_training.results import Excerpt, Matches
+from agent_training.reserved import is_reserved
+from agent_training.results import Excerpt, Hit, Matches
 
 
 def _unreadable(result: str) -> str:
@@ -74,7 +76,8 @@ def about(run: Run) -> str:
     part = results.excerpt(run.call("read_file", path=path))
     if part is None:
         raise Unusable("README not readable")
-    said = ". ".join(text for text in (heading(part.lines), paragraph(part.lines)) if text)
+    parts = (heading(part.lines).rstrip("!?."), paragraph(part.lines))
+    said = ". ".join(text for text in parts if text)
     if not said:
         raise Unusable("README says nothing in its first part")
     return f"{said} (`{path}`)."
@@ -120,17 +123,31 @@ def version(run: Run) -> str:
 
 
 def authors(run: Run) -> str:
-    return _manifest(run, "(?i)author|email", "No manifest names an author.")
+    return _manifest(run, patterns.AUTHORS, "No manifest names an author.")
 
 
 def runtime_version(run: Run) -> str:
-    pattern = r'requires-python|python_requires|"php"|"node"|^go '
-    return _manifest(run, pattern, "No manifest states the version it needs.")
+    return _manifest(run, patterns.RUNTIME, "No manifest states the version it needs.")
 
 
 def entry_point(run: Run) -> str:
-    pattern = r'scripts|entry_points|"main"|"bin"'
-    return _manifest(run, pattern, "No manifest names an entry point.")
+    """A heading such as `[project.scripts]` says nothing yet: then read on from there."""
+    call = {"pattern": patterns.ENTRY_POINT, "glob": patterns.MANIFESTS}
+    found = results.matches(run.call("grep", **call))
+    if not found.total:
+        return "No manifest names an entry point."
+    hit = found.hits[0]
+    if hit.text[-1:] not in "[{(]":
+        return f"{span(hit.text)} ({hit.place})."
+    return f"`{hit.path}` from line {hit.line}:\n{code(_from(run, hit).lines)}"
+
+
+def _from(run: Run, hit: Hit) -> Excerpt:
+    start = {"start": hit.line} if hit.line > 1 else {}
+    part = results.excerpt(run.call("read_file", path=hit.path, **start))
+    if part is None:
+        raise Unusable("manifest not readable")
+    return part
 
 
 def uses_package(run: Run) -> str:
@@ -143,7 +160,7 @@ def uses_package(run: Run) -> str:
 
 
 def install(run: Run) -> str:
-    found = results.matches(run.call("grep", pattern=patterns.INSTALL, glob=patterns.DOCUMENTS))
+    found = results.matches(run.call("grep", pattern=patterns.INSTALL, glob=patterns.GUIDES))
     if not found.total:
         return "I found no install command in the documents."
     hit = next((hit for hit in found.hits if re.search(patterns.INSTALL, hit.text)), None)
@@ -153,21 +170,28 @@ def install(run: Run) -> str:
 
 
 def dependencies(run: Run) -> str:
-    pattern = r'dependencies|install_requires|"require"|^require'
-    found = results.matches(run.call("grep", pattern=pattern, glob=patterns.MANIFESTS))
+    call = {"pattern": patterns.DEPENDENCIES, "glob": patterns.MANIFESTS}
+    found = results.matches(run.call("grep", **call))
     if not found.total:
         return "No manifest lists dependencies."
     hit = found.hits[0]
-    arguments = {"path": hit.path} | ({"start": hit.line} if hit.line > 1 else {})
-    part = results.excerpt(run.call("read_file", **arguments))
-    if part is None:
-        raise Unusable("manifest not readable")
-    names: list[str] = []
-    for line in part.lines[1:]:
-        if re.match(r"\s*[\])}]", line):
-            break
-        if match := re.match(r"\s*[\"']?([A-Za-z@][\w./@-]+)", line):
-            names.append(f"`{match.group(1)}`")
+    names = _dependency_names(_from(run, hit).lines)
     if not names:
         return f"{span(hit.text)} ({hit.place}) lists none."
-    return f"The dependencies start at {hit.place}: " + ", ".join(names[:8]) + "."
+    if any(is_reserved(name) for name in names):
+        raise Unusable("a dependency is a reserved codebase")
+    shown = ", ".join(f"`{name}`" for name in names[:8])
+    return f"The dependencies start at {hit.place}: {shown}."
+
+
+def _dependency_names(lines: Sequence[str]) -> list[str]:
+    inline = re.findall(r"[\"']([A-Za-z][\w.-]*)", lines[0].partition("[")[2])
+    if inline or re.search(r"[\])}]\s*,?$", lines[0].partition("=")[2]):
+        return inline
+    names: list[str] = []
+    for line in lines[1:]:
+        if not line.strip() or re.match(r"\s*[\])}]", line):
+            break
+        if match := re.match(r"\s*[\"']?([A-Za-z@][\w./@-]+)", line):
+            names.append(match.group(1))
+    return names

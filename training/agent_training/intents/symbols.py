@@ -50,9 +50,11 @@ def _defined(name: str, found: Matches) -> str:
 
 
 def _first(found: Matches) -> Hit:
-    if not found.hits:
-        raise Unusable("no visible match")
-    return found.hits[0]
+    """The first hit that is code, not a comment."""
+    for hit in found.hits:
+        if not hit.text.startswith(("*", "/", "#")):
+            return hit
+    raise Unusable("no definition among the visible matches")
 
 
 def usages(run: Run) -> str:
