@@ -104,20 +104,29 @@ def _quoted(text: str, marker: re.Match[str]) -> bool:
 
 
 def repetition(text: str) -> int | None:
-    """Where a text starts to repeat itself: the end of the first of three equal blocks.
+    """Where a text that ends in three equal blocks begins to repeat: the end of the first block.
 
-    Looks at the end of the text only, so call it while the text grows. Code fences and tables
-    repeat legitimately and are left alone.
+    Call it while the text grows. Code fences and tables repeat legitimately and are left alone.
     """
-    prose = text[_prose_start(text) :]
-    offset = len(text) - len(prose)
+    start = _prose_start(text)
     for size in BLOCK:
-        if size * TIMES > len(prose):
+        first = len(text) - size * TIMES
+        if first < start:
             return None
-        block = prose[-size:]
-        if prose.endswith(block * TIMES) and re.search(r"\w", block):
-            return offset + len(prose) - size * (TIMES - 1)
+        block = text[-size:]
+        if text.endswith(block * TIMES) and re.search(r"\w", block):
+            while first > start and text[first - 1] == text[first - 1 + size]:
+                first -= 1
+            return _sentence_start(text, first, size) + size
     return None
+
+
+def _sentence_start(text: str, first: int, size: int) -> int:
+    """The first start of a sentence among the `size` places where the repeated block may begin."""
+    for place in range(first, first + size):
+        if text[:place].endswith(("\n", ". ", "! ", "? ")):
+            return place
+    return first
 
 
 def _prose_start(text: str) -> int:

@@ -1,6 +1,5 @@
 """`agent ask`: one question, one answer."""
 
-import asyncio
 import os
 import select
 import stat
@@ -47,7 +46,7 @@ def _report(result: Result, emit: Emit) -> None:
 
 
 def _answer(question: str, directory: Path, settings: Settings, emit: Emit) -> Result:
-    from agent import connect
+    from agent import connect, interrupt
 
     endpoint = connect.connect(settings)
     try:
@@ -61,7 +60,7 @@ def _answer(question: str, directory: Path, settings: Settings, emit: Emit) -> R
             finally:
                 await assistant.aclose()
 
-        return asyncio.run(run())
+        return interrupt.run(run())
     finally:
         endpoint.close()
 

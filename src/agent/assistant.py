@@ -1,5 +1,6 @@
 """The assistant: a PydanticAI agent with our tools, asked one question after the other."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -20,9 +21,10 @@ from pydantic_ai.models import Model
 
 from agent import answer, model, problems
 from agent.connect import Endpoint
+from agent.context import Meter
 from agent.events import Delta, Emit, Init, Problem, Result
 from agent.exits import UsageError
-from agent.guards import Guard
+from agent.guards import Guard, RunEnded
 from agent.permissions import Asker, Policy
 from agent.prompt import system_prompt
 from agent.settings import Settings
@@ -91,7 +93,11 @@ class Assistant:
         self._agent = build(self._model, self.workspace, settings)
 
     async def ask(self, question: str) -> Result:
-        """Answer one question; the conversation so far is context. Never raises for a bad run."""
+        """Answer one question; the conversation so far is context.
+
+        Never raises for a run that ends badly, not even when it is cancelled: the result says how
+        it ended.
+        """
         begun = time.monotonic()
         guard = self._guard()
         self.emit(
@@ -107,9 +113,13 @@ class Assistant:
         try:
             await run.follow(self._agent, question, self.messages, guard)
             subtype, message = _verdict(run, guard)
+        except asyncio.CancelledError:
+            subtype, message = "interrupted", "Interrupted."
+            run.text = run.partial
+            _stay_uncancelled()
         except Exception as error:
             subtype, message = problems.explain(error, self.endpoint, self.settings, run.partial)
-            run.text = getattr(error, "text", "") or run.partial
+            run.text = error.text if isinstance(error, RunEnded) else run.partial
         result = Result(
             subtype=subtype,
             result=answer.plain(run.text).strip(),
@@ -146,8 +156,7 @@ class Assistant:
             emit=self.emit,
             max_turns=self.settings.max_turns,
             known=self.tools,
-            window=self.settings.context_window,
-            counts_whole_prompt=not self.endpoint.embedded,
+            meter=Meter(self.settings.context_window, whole=not self.endpoint.embedded),
         )
 
 
@@ -207,6 +216,13 @@ class _Run:
             "output_tokens": used.output_tokens if used else 0,
             "cached_tokens": used.cache_read_tokens if used else 0,
         }
+
+
+def _stay_uncancelled() -> None:
+    """The interruption ends the run, not the conversation around it."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
 
 
 def _verdict(run: _Run, guard: Guard) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """`agent ask --batch`: many questions in one process, one result line each, in order."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ def batch(source: str, directory: Path, settings: Settings) -> int:
         UsageError: the file cannot be read or a row is wrong; nothing was asked then.
     """
     rows = list(read_rows(source, directory))
-    from agent import connect, render
+    from agent import connect, interrupt, render
 
     try:
         endpoint = connect.connect(settings)
@@ -36,7 +35,7 @@ def batch(source: str, directory: Path, settings: Settings) -> int:
         render.note(f"agent: {error}")
         return Exit.UNAVAILABLE if error.subtype == "unavailable" else Exit.USAGE
     try:
-        return asyncio.run(_answer_all(rows, settings, endpoint))
+        return interrupt.run(_answer_all(rows, settings, endpoint))
     finally:
         endpoint.close()
 
@@ -59,6 +58,8 @@ async def _answer_all(rows: list[Row], settings: Settings, endpoint: Any) -> int
             result = failure("usage", str(error))
         failed = failed or result.is_error
         render.write({"id": row.id, **result.as_json()})
+        if result.subtype == "interrupted":
+            raise KeyboardInterrupt
     for assistant in assistants.values():
         await assistant.aclose()
     return Exit.ERROR if failed else Exit.OK

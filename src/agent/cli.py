@@ -8,7 +8,10 @@ from pathlib import Path
 
 from agent.exits import Exit, UsageError, table
 
-_FLAGS = ["model", "base_url", "adapter", "output_format", "max_turns", "allowed_tools", "permission_mode", "system_prompt", "append_system_prompt", "keep_alive", "timeout", "max_tokens"]
+_FLAGS = (
+    *("model", "base_url", "adapter", "output_format", "max_turns", "max_tokens", "timeout"),
+    *("allowed_tools", "permission_mode", "system_prompt", "append_system_prompt", "keep_alive"),
+)
 _BY_NAME = {"bench": "agent_evals.cli", "train": "agent_training.cli"}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent_tools import ToolError
+from agent_tools import WRITES, ToolError
 from pydantic import ValidationError
 from pydantic_ai import ModelRetry, RunContext, ToolDefinition
 from pydantic_ai.capabilities import AbstractCapability
@@ -17,9 +17,10 @@ from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models import ModelRequestContext
 
-from agent import answer, context, loops, rescue
+from agent import answer, loops, rescue
+from agent.context import Meter
 from agent.events import Emit, Message, Outcome, ToolCall, ToolResult, ToolUse
-from agent.permissions import WRITING, Policy
+from agent.permissions import Policy
 from agent.preview import preview
 
 _HAVE_IT = (
@@ -27,7 +28,6 @@ _HAVE_IT = (
     "Do not call tools now. Answer the question with what you have, or say what you could not find."
 )
 _SAME_ERROR = "This fails the same way each time. Do not call tools now. Say what went wrong."
-_REJECTED = "That is not a valid call again."
 
 
 class RunEnded(Exception):
@@ -48,8 +48,7 @@ class Guard(AbstractCapability[None]):
     emit: Emit = lambda event: None
     max_turns: int = 20
     known: Collection[str] = ()
-    window: int | None = None
-    counts_whole_prompt: bool = True
+    meter: Meter = field(default_factory=Meter)
 
     turns: int = 0
     calls: list[loops.Call] = field(default_factory=list)
@@ -80,12 +79,11 @@ class Guard(AbstractCapability[None]):
         response: ModelResponse,
     ) -> ModelResponse:
         """Turn printed calls into calls, and end runs that cannot go on honestly."""
-        if self.counts_whole_prompt:
-            problem = context.truncation(
-                request_context.messages, response.usage.input_tokens, self.window
-            )
-            if problem:
-                raise RunEnded("context_overflow", problem)
+        problem = self.meter.problem(
+            request_context.messages, response.usage.input_tokens, self._withdrawn
+        )
+        if problem:
+            raise RunEnded("context_overflow", problem)
         response = self._with_calls(response)
         text = (response.text or "").strip()
         calls = response.tool_calls
@@ -122,7 +120,7 @@ class Guard(AbstractCapability[None]):
         if response.finish_reason == "tool_call":
             raise RunEnded(
                 "error",
-                "The endpoint announced a tool call and sent none; its tool-call parser dropped it.",
+                "The endpoint announced a tool call and sent none: its parser dropped it.",
                 text,
             )
         if not text:
@@ -216,7 +214,7 @@ class Guard(AbstractCapability[None]):
         again = loops.repeated(self.calls, key)
         self.tool_calls.append(ToolCall(call.tool_name, args, outcome, again))
         if outcome != "skipped":
-            wrote = outcome == "ok" and call.tool_name in WRITING
+            wrote = outcome == "ok" and call.tool_name in WRITES
             failed = outcome != "ok"
             self.calls.append(loops.Call(key, loops.result_hash(text), wrote, failed))
         self.emit(

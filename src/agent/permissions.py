@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-WRITING = frozenset({"write_file", "edit_file"})
+from agent_tools import WRITES
 
 
 class Decision(Enum):
@@ -20,7 +20,7 @@ class Decision(Enum):
 
 def decide(mode: str, tool: str) -> Decision:
     """The decision for a call of `tool` in permission mode `mode` (see `settings.MODES`)."""
-    if tool not in WRITING or mode in ("accept-edits", "yolo"):
+    if tool not in WRITES or mode in ("accept-edits", "yolo"):
         return Decision.ALLOW
     return Decision.ASK if mode == "ask" else Decision.DENY
 

@@ -40,6 +40,8 @@ def explain(
             return "truncated", f"{where} broke off in the middle of the answer."
         return "unavailable", f"No endpoint answers at {where}; is it running?"
     if isinstance(error, ModelAPIError):
+        if 300 <= getattr(error.__cause__, "status_code", 0) < 400:
+            return "unavailable", f"{where} redirects elsewhere; give the final address."
         return _lost(partial, f"{where} broke off without finishing its answer.")
     if isinstance(error, UnexpectedModelBehavior):
         return _lost(
