@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from agent_training import checks, sources
-from agent_training.build import Settings, _assign, _work
+from agent_training.asking import work
+from agent_training.build import Settings, _assign
 from agent_training.phrasing import Examples, Frame, load, typed
 from agent_training.reserved import is_reserved
 
@@ -117,6 +118,6 @@ def test_the_same_seed_gives_the_same_rows(tmp_path: Path) -> None:
     built = []
     for attempt in ("a", "b"):
         jobs = _assign(Settings(rows_per_frame=3, valid_share=0.0), {"code": root}, examples)
-        built.append(_work(("code", root, tmp_path / attempt, jobs["code"]))[0])
+        built.append(work(("code", root, tmp_path / attempt, jobs["code"]))[0])
     assert built[0] == built[1]
     assert len(built[0]) >= 9

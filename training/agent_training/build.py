@@ -10,21 +10,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 
-from agent_training import checks, sources
-from agent_training.filling import fill
-from agent_training.intents import DIRECT, FOLLOW_UPS, INTENTS
-from agent_training.intents.followups import absent
-from agent_training.mine import Codebase, mine
-from agent_training.oracle import TOOLS, Executor, Run, Unusable, tools_version
-from agent_training.phrasing import Examples, Frame, load, substitute, typed
+from agent_training import checks, pasted, sources
+from agent_training.asking import TOOL_NAMES, Job, Row, make_row, no_names, work
+from agent_training.intents import FOLLOW_UPS, INTENTS
+from agent_training.phrasing import Examples, Frame, load, typed
 from agent_training.results import VISIBLE
-
-Row = dict[str, Any]
-_TOOL_NAMES = tuple(TOOLS)
 
 
 @dataclass(frozen=True)
@@ -36,6 +29,8 @@ class Settings:
     """Per hand-written tool frame, each over another entity or codebase."""
     copies_per_question: int = 4
     """Per hand-written direct phrasing, each typed a little differently."""
+    copies_of_pasted: int = 8
+    """The same where the question quotes code: each with other names from real codebases."""
     tool_share: float = 0.55
     valid_share: float = 0.05
     absent_share: float = 0.03
@@ -43,19 +38,6 @@ class Settings:
     conversation_share: float = 0.05
     """Of all rows, how many follow an unrelated exchange."""
     workers: int = 2
-
-
-@dataclass(frozen=True)
-class Job:
-    """One question to be asked of one codebase."""
-
-    frame: Frame
-    partner: Frame | None
-    first: Frame | None
-    """For a follow-up, the frame of the turn before."""
-    seed: str
-    without_tool: bool
-    """Ask once more where the tool it needs is not offered."""
 
 
 def build(settings: Settings, recipe_sources: list[sources.Source], cache: Path, examples: Examples
@@ -66,12 +48,16 @@ def build(settings: Settings, recipe_sources: list[sources.Source], cache: Path,
     with multiprocessing.Pool(settings.workers) as pool:
         roots = sources.fetch_all(recipe_sources, cache, pool.map)
         jobs = _assign(settings, roots, examples)
-        work = [(name, roots[name], cache, jobs[name]) for name in sorted(jobs)]
-        for found, reasons in pool.imap(_work, work, chunksize=1):
+        shares = [(name, roots[name], cache, jobs[name]) for name in sorted(jobs)]
+        names: dict[str, pasted.Names] = {"train": no_names(), "valid": no_names()}
+        for found, reasons, named in pool.imap(work, shares, chunksize=1):
             rows += found
             rejects.update(reasons)
-    rows += _direct_rows(settings, examples)
+            for kind, some in named.items() if found else ():
+                names[split_of(found[0]["family"], settings)][kind] += some
+    rows += _direct_rows(settings, examples, names)
     rows.sort(key=lambda row: (row["family"], row["source"], json.dumps(row["messages"])))
+    random.Random(settings.seed).shuffle(rows)
     rows, refused = checks.accept(rows)
     rejects.update(refused)
     rows = _balanced(settings, rows)
@@ -161,87 +147,27 @@ def _first_turn(
     return rng.choice(pool) if pool else None
 
 
-def _work(item: tuple[str, Path, Path, list[Job]]) -> tuple[list[Row], Counter[str]]:
-    """All questions of one codebase; results are remembered on disk for the next build."""
-    name, root, cache, jobs = item
-    memory_file = cache / ".results" / f"{root.name}-{tools_version()}.json"
-    memory = json.loads(memory_file.read_text()) if memory_file.is_file() else {}
-    known = len(memory)
-    code = mine(name, root)
-    execute = Executor(code, memory)
-    rows: list[Row] = []
-    rejects: Counter[str] = Counter()
-    for job in jobs:
-        problem = ""
-        for attempt in range(4):
-            try:
-                rows += _ask(job, code, execute, random.Random(f"{job.seed} {attempt}"))
-                break
-            except Unusable as error:
-                problem = f"{job.frame.intent}: {error}"
-        else:
-            rejects[problem] += 1
-    if len(memory) > known:
-        memory_file.parent.mkdir(parents=True, exist_ok=True)
-        memory_file.write_text(json.dumps(memory))
-    return rows, rejects
-
-
-def _ask(job: Job, code: Codebase, execute: Executor, rng: random.Random) -> list[Row]:
-    frame = job.frame
-    history: list[Row] = []
-    previous = None
-    if job.first is not None:
-        previous = Run(code, fill(job.first.intent, job.first.slots, code, rng), execute)
-        previous.answer = INTENTS[job.first.intent](previous)
-        history = previous.messages(typed(job.first.question, previous.slots, rng))
-    wanted = frame.slots + (job.partner.slots if job.partner else [])
-    slots = fill(frame.intent, list(dict.fromkeys(wanted)), code, rng)
-    run = Run(code, slots, execute, previous=previous)
-    question = typed(frame.question, slots, rng)
-    run.answer = INTENTS[frame.intent](run)
-    label = "direct" if frame.intent in DIRECT else "tool"
-    row = _row(history + run.messages(question), frame.intent, code.name, frame.family, label)
-    rows = [row]
-    if job.without_tool and label == "tool" and not history:
-        rows.append(_without_tool(row, run.calls[0][0], rng))
-    if job.partner is not None:
-        asked = typed(job.partner.question, slots, rng)
-        answer = substitute(job.partner.answer, slots)
-        turn = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-        rows.append(_row(turn, "contrast", code.name, frame.family, "direct"))
-    return rows
-
-
-def _row(messages: list[Row], intent: str, source: str, family: str, label: str) -> Row:
-    return {
-        "messages": messages, "tools": list(_TOOL_NAMES), "intent": intent, "source": source,
-        "family": family, "label": label,
-    }  # fmt: skip
-
-
-def _without_tool(row: Row, needed: str, rng: random.Random) -> Row:
-    """The same question where the tool it needs is not offered: an honest answer, no call."""
-    rest = [name for name in _TOOL_NAMES if name != needed]
-    offered = [] if rng.random() < 0.3 else sorted(
-        rng.sample(rest, rng.randint(1, len(rest))), key=_TOOL_NAMES.index
-    )  # fmt: skip
-    turn = [row["messages"][0], {"role": "assistant", "content": absent(needed)}]
-    return {**row, "messages": turn, "tools": offered, "intent": "absent", "label": "direct"}
-
-
-def _direct_rows(settings: Settings, examples: Examples) -> list[Row]:
+def _direct_rows(
+    settings: Settings, examples: Examples, names: dict[str, pasted.Names]
+) -> list[Row]:
     rows = []
     for question, answer, kind, family in examples.direct:
-        for number in range(settings.copies_per_question):
+        quotes = kind in pasted.KINDS
+        for number in range(settings.copies_of_pasted if quotes else settings.copies_per_question):
             rng = random.Random(f"{settings.seed} {question} {number}")
-            asked = question if number == 0 else typed(question, {}, rng)
-            turn = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-            row = _row(turn, f"direct:{kind}", "hand-written", family, "direct")
+            asked, said = question, answer
+            if number and quotes:
+                split = split_of(family, settings)
+                asked, said = pasted.renamed(question, answer, kind, names[split], rng)
+            if number:
+                code = quotes or "\n" in asked or "`" in asked
+                asked = pasted.retyped(asked, rng) if code else typed(asked, {}, rng)
+            turn = [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
+            made = make_row(turn, f"direct:{kind}", "hand-written", family, "direct")
             if rng.random() < 0.04:
                 count = rng.randint(0, 5)
-                row["tools"] = [n for n in _TOOL_NAMES if n in rng.sample(_TOOL_NAMES, count)]
-            rows.append(row)
+                made["tools"] = [n for n in TOOL_NAMES if n in rng.sample(TOOL_NAMES, count)]
+            rows.append(made)
     return rows
 
 
@@ -258,11 +184,12 @@ def _balanced(settings: Settings, rows: list[Row]) -> list[Row]:
 
 
 def _spread(rows: list[Row], count: int) -> list[Row]:
-    """`count` rows, taken in turns from every family."""
-    turns: Counter[str] = Counter()
-    ranked: list[tuple[int, int, Row]] = []
+    """`count` rows, taken in turns from every family; contrasts and quoted code twice a turn."""
+    turns: dict[str, float] = defaultdict(float)
+    ranked: list[tuple[float, int, Row]] = []
     for row in rows:
-        turns[row["family"]] += 1
+        kind = row["intent"].removeprefix("direct:")
+        turns[row["family"]] += 0.5 if kind in {"contrast", *pasted.KINDS} else 1
         ranked.append((turns[row["family"]], len(ranked), row))
     ranked.sort(key=lambda item: item[:2])
     return [row for _, _, row in ranked[:count]]

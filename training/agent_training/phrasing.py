@@ -97,7 +97,7 @@ def typed(question: str, slots: dict[str, str], rng: random.Random) -> str:
     texts, names = pieces[::2], pieces[1::2]
     pasted = "\n" in question or "`" in question
     if not pasted:
-        texts = _accidents(texts, rng)
+        texts = accidents(texts, rng)
     quotes = rng.choice(["``", "``", "''", '""']) if rng.random() < 0.25 else ""
     typed_text = texts[0]
     for name, text in zip(names, texts[1:], strict=True):
@@ -109,13 +109,14 @@ def typed(question: str, slots: dict[str, str], rng: random.Random) -> str:
     return typed_text.strip()
 
 
-def _accidents(texts: list[str], rng: random.Random) -> list[str]:
+def accidents(texts: list[str], rng: random.Random, *, gentle: bool = False) -> list[str]:
+    """The pieces of a question as somebody in a hurry types them; `gentle` keeps every word."""
     texts = list(texts)
-    if rng.random() < 0.25:
+    if rng.random() < 0.25 and not gentle:
         texts = [text.lower() for text in texts]
     if rng.random() < 0.40:
         texts[-1] = texts[-1].rstrip("?.! ")
-    if rng.random() < 0.12:
+    if rng.random() < 0.12 and not gentle:
         where = rng.choice([i for i, text in enumerate(texts) if len(text) > 5] or [0])
         texts[where] = _typo(texts[where], rng)
     if rng.random() < 0.15:
