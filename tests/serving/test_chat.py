@@ -8,9 +8,16 @@ from agent.serving.chat import encode_prompt, render
 from agent.serving.tokenizer import Tokenizer
 from tests.serving.driving import GREP
 
-CALL = {"id": "1", "type": "function", "function": {"name": "grep", "arguments": '{"pattern": "x"}'}}
+CALL = {
+    "id": "1",
+    "type": "function",
+    "function": {"name": "grep", "arguments": '{"pattern": "x"}'},
+}
 HISTORY: list[dict[str, Any]] = [
-    {"role": "user", "content": [{"type": "text", "text": "where "}, {"type": "text", "text": "?"}]},
+    {
+        "role": "user",
+        "content": [{"type": "text", "text": "where "}, {"type": "text", "text": "?"}],
+    },
     {"role": "assistant", "content": None, "tool_calls": [CALL]},
     {"role": "tool", "tool_call_id": "1", "content": "No matches."},
 ]

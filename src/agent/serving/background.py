@@ -252,14 +252,15 @@ def main() -> None:
             started=time.time(),
             keep_alive=order["keep_alive"],
         )
-        place.write(endpoint)
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
-        print("ready", flush=True)
-        _leave_stdout()
         try:
+            place.write(endpoint)
+            print("ready", flush=True)
+            _leave_stdout()
             run_until_idle(engine, listener, endpoint.token, order["keep_alive"], place)
         finally:
             place.state.unlink(missing_ok=True)
+            engine.close()
 
 
 def _leave_stdout() -> None:

@@ -157,6 +157,11 @@ class Masks:
         return self._without(self._tokenizer.ends)
 
     @cached_property
+    def only_end(self) -> Any:
+        """Nothing but an end of turn."""
+        return self._without(set(range(self._width)) - self._tokenizer.ends)
+
+    @cached_property
     def blank(self) -> Any:
         """bool (width,): tokens that show nothing."""
         import mlx.core as mx
@@ -247,7 +252,7 @@ class Constraint:
         if matcher.is_stopped():
             if matcher.is_error():
                 raise GrammarError(matcher.get_error())
-            return mx.array(0.0)
+            return self._masks.only_end
         bits = allocate_token_bitmask(1, self._width)
         fill_next_token_bitmask(matcher, bits)
         allowed = np.unpackbits(bits.view(np.uint8), bitorder="little")[: self._width]

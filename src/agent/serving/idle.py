@@ -52,7 +52,6 @@ def run_until_idle(
     finally:
         stopped.set()
         watch.join()
-        engine.close()
 
 
 def _watch(
