@@ -1,9 +1,9 @@
 """No tool reads or writes outside the root, whatever the path."""
 
 import os
-import shutil
 import socket
-import threading
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -139,42 +139,42 @@ def test_special_files_are_refused_at_once(
         assert "sock is a socket" in told(read_file, workspace, "sock")
 
 
+SWAPPING = """
+import ctypes, os, sys
+swap, trap, away = (os.fsencode(path) for path in sys.argv[1:])
+libc = ctypes.CDLL(None)
+exchange = getattr(libc, "renameat2", None)
+while True:
+    if exchange:
+        exchange(-100, swap, -100, trap, 2)
+    else:
+        for one, other in ((swap, away), (trap, swap), (away, trap)):
+            os.rename(one, other)
+"""
+
+
 def test_swapping_a_directory_for_a_link_lets_nothing_out(
     workspace: Workspace, root: Path, canary: Path
 ) -> None:
-    """While tools work in `swap`, it is now a directory and now a link to the outside."""
-    swap, away = root / "swap", root / "away"
+    """While tools work in `swap`, another process makes it now a directory, now a link outside."""
+    swap, trap = root / "swap", root / "trap"
     swap.mkdir()
+    trap.symlink_to(canary.parent)
     (swap / "canary.txt").write_text("inside")
-    done = threading.Event()
-    attacks = 0
-
-    def attack() -> None:
-        nonlocal attacks
-        while not done.is_set():
-            swap.rename(away)
-            with suppress(FileExistsError):
-                swap.symlink_to(canary.parent)
-                swap.unlink()
-                attacks += 1
-            # A tool may have made the directory that it missed; what is left is one of the two.
-            shutil.rmtree(swap, ignore_errors=True)
-            with suppress(OSError):
-                away.rename(swap)
-            shutil.rmtree(away, ignore_errors=True)
-            swap.mkdir(exist_ok=True)
-
-    attacker = threading.Thread(target=attack)
-    attacker.start()
-    try:
-        for turn in range(1500):
-            assert CANARY not in told(read_file, workspace, "swap/canary.txt")
-            if turn % 4 == 0:
-                told(write_file, workspace, f"swap/new{turn % 16}.txt", "written")
-                told(write_file, workspace, "swap/canary.txt", "written")
-        for _ in range(10):
-            assert CANARY not in told(grep, workspace, "canary-content", "swap")
-    finally:
-        done.set()
-        attacker.join()
-    assert attacks > 100
+    attack = [sys.executable, "-c", SWAPPING, str(swap), str(trap), str(root / "away")]
+    outcomes = set()
+    with subprocess.Popen(attack) as attacker:
+        try:
+            for turn in range(5000):
+                outcomes.add(told(read_file, workspace, "swap/canary.txt").split("\n")[-1])
+                if turn % 5 == 0:
+                    told(write_file, workspace, f"swap/new{turn % 16}.txt", "written")
+                    told(write_file, workspace, "swap/canary.txt", f"1\t{turn}")
+            for _ in range(10):
+                assert CANARY not in told(grep, workspace, "canary-content", "swap")
+        finally:
+            attacker.kill()
+    assert not any(CANARY in outcome for outcome in outcomes)
+    # Both states were met.
+    assert any("outside the workspace" in outcome for outcome in outcomes)
+    assert any(outcome.startswith("1\t") for outcome in outcomes)

@@ -1,4 +1,4 @@
-"""php_lint: PHP's own verdict where PHP is, tree-sitter's where not, and never a script that runs."""
+"""php_lint: PHP's verdict where PHP is, else tree-sitter's, and never a script that runs."""
 
 import os
 import shutil

@@ -23,7 +23,7 @@ def test_signatures(workspace: Workspace) -> None:
 
 
 def test_writing_tools_are_marked() -> None:
-    assert WRITES == {"write_file", "edit_file"}
+    assert {"write_file", "edit_file"} == WRITES
 
 
 def test_names() -> None:

@@ -85,5 +85,7 @@ class Tally:
 
 def _ends_in_remark(tail: bytes) -> bool:
     """Whether ripgrep closed a block with a remark on binary content instead of a match."""
+    if b"binary file" not in tail:
+        return False
     *before, last = re.split(rb"[\n\0]", tail.removesuffix(b"\n"))
     return not _MATCH.match(last) if before else b": binary file matches (" in last

@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 SECRET_FILES = (
     ".env", ".env.*", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx",
@@ -25,39 +26,42 @@ NOT_SECRET = (
 NEVER_WRITTEN = (".git", ".agent", "agent.toml")
 
 
-def _one_of(patterns: Iterable[str]) -> str:
-    names = (re.escape(pattern).replace(r"\*", "[^/]*") for pattern in patterns)
-    return f"(?:{'|'.join(names)})"
+def _matcher(patterns: Iterable[str]) -> Callable[[str], object]:
+    names = (re.escape(pattern).replace(r"\*", ".*") for pattern in patterns)
+    return re.compile("|".join(names), re.DOTALL).fullmatch
 
 
-def _component(names: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:.*/)?{names}(?:/.*)?", re.DOTALL)
+_secret_file = _matcher(SECRET_FILES)
+_not_secret = _matcher(NOT_SECRET)
+_secret_directory = _matcher(SECRET_DIRECTORIES)
+_never_written = _matcher(NEVER_WRITTEN)
 
 
-_SECRET_DIRECTORY = _component(_one_of(SECRET_DIRECTORIES))
-_SECRET_FILE = _component(rf"(?!{_one_of(NOT_SECRET)}(?:/|$)){_one_of(SECRET_FILES)}")
-_NEVER_WRITTEN = _component(_one_of(NEVER_WRITTEN))
-
-
-def _folded(path: str) -> str:
-    """The path as the most forgiving file system would read it (macOS folds case and more)."""
-    if path.isascii():
-        return path.lower()
-    plain = unicodedata.normalize("NFKC", path).casefold()
+def _folded(name: str) -> str:
+    """The name as the most forgiving file system would read it (macOS folds case and more)."""
+    if name.isascii():
+        return name.lower()
+    plain = unicodedata.normalize("NFKC", name).casefold()
     return "".join(c for c in plain if unicodedata.category(c) != "Cf")
+
+
+@lru_cache(maxsize=10_000)
+def _is_secret_name(name: str) -> bool:
+    folded = _folded(name)
+    is_file = _secret_file(folded) and not _not_secret(folded)
+    return bool(is_file or _secret_directory(folded))
 
 
 def is_secret(path: str) -> bool:
     """Whether a `/`-separated relative path names a secret or something below a secret place."""
-    folded = _folded(path)
-    return bool(_SECRET_FILE.fullmatch(folded) or _SECRET_DIRECTORY.fullmatch(folded))
+    return any(map(_is_secret_name, path.split("/")))
 
 
 def in_secret_directory(path: str) -> bool:
     """Whether the path lies in a directory whose very listing is private."""
-    return bool(_SECRET_DIRECTORY.fullmatch(_folded(path)))
+    return any(_secret_directory(_folded(name)) for name in path.split("/"))
 
 
 def is_never_written(path: str) -> bool:
     """Whether the path is, or lies in, Git's directory or our own configuration."""
-    return bool(_NEVER_WRITTEN.fullmatch(_folded(path)))
+    return any(_never_written(_folded(name)) for name in path.split("/"))

@@ -111,6 +111,8 @@ def parent_of(place: Place) -> str:
 
 def is_hidden(path: str, below: str = "") -> bool:
     """Whether a component begins with a dot, apart from those that `below` names itself."""
+    if not path.startswith(".") and "/." not in path:
+        return False
     named = below.split("/")
     return any(p.startswith(".") and p not in named for p in path.split("/"))
 

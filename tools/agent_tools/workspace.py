@@ -191,20 +191,18 @@ class _Walk:
         relative = "/".join([*self.names, part])
         # Links are judged by their own name too: `.git` may be one.
         self._judge(relative)
-        if self.adrift:
+        on_the_way = any(p not in ("", ".") for p in self.pending)
+        if self.adrift or (on_the_way and self._enter(part, here)):
             self.names.append(part)
             return
         try:
             target = os.readlink(part, dir_fd=here)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOENT):
+            if on_the_way or error.errno not in (errno.EINVAL, errno.ENOENT):
                 raise _explained(error, self.path) from None
+            self.names.append(part)
         else:
             self._follow(target)
-            return
-        if any(p not in ("", ".") for p in self.pending):
-            self._enter(part, here)
-        self.names.append(part)
 
     def _judge(self, relative: str) -> None:
         if self.writing and is_never_written(relative):
@@ -227,7 +225,8 @@ class _Walk:
         else:
             self.pending += target.split("/")[::-1]
 
-    def _enter(self, part: str, here: int) -> None:
+    def _enter(self, part: str, here: int) -> bool:
+        """Go down, or be adrift where nothing is; False when something else is there."""
         try:
             self.directories.append(os.open(part, _DIRECTORY, dir_fd=here))
         except FileNotFoundError:
@@ -236,7 +235,10 @@ class _Walk:
             else:
                 self.adrift = True
         except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                return False
             raise _explained(error, self.path) from None
+        return True
 
     def _make(self, part: str, here: int) -> None:
         try:
@@ -297,6 +299,7 @@ def _explained(error: OSError, path: str) -> ToolError:
     reasons = {
         errno.ELOOP: "changed while it was opened; try again",
         errno.ENOTDIR: "goes through something that is no directory",
+        errno.EINVAL: "goes through something that is no directory",
         errno.EACCES: "may not be accessed: permission denied",
         errno.EPERM: "may not be accessed: permission denied",
         errno.ENAMETOOLONG: "is too long a name",
