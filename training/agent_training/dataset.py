@@ -8,8 +8,7 @@ auxiliary language-model weight on a random share of them.
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,17 +40,6 @@ class RowError(ValueError):
 def read_rows(path: Path) -> list[Row]:
     with path.open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
-
-
-def first_call_only(rows: Iterable[Row], share: float, seed: int) -> Iterator[Row]:
-    """Cut a random `share` of the tool dialogues after their first call: short, the decision."""
-    rng = random.Random(seed)
-    for row in rows:
-        turns = row["messages"]
-        calls = [i for i, turn in enumerate(turns) if turn.get("tool_calls")]
-        if calls and rng.random() < share:
-            row = row | {"messages": turns[: calls[0] + 1]}
-        yield row
 
 
 class Encoder:

@@ -108,13 +108,15 @@ class Pipeline:
     def instruct(self) -> None:
         """Dialogues: when to look, how to call, what to answer."""
         from agent_training import loop
-        from agent_training.dataset import Encoder, Weights, first_call_only, read_rows
+        from agent_training.dataset import Encoder, Weights, read_rows
+        from agent_training.swapping import practise
 
         options = self.settings["instruct"]
         encoder = Encoder(self.work / "tokenizer", Weights(), int(options["max_tokens"]))
         rows = read_rows(self.work / "rows/train.jsonl")
-        share = float(options["first_call_only"])
-        examples, dropped = encoder.examples(list(first_call_only(rows, share, seed=0)))
+        share, copies = float(options["copying_share"]), int(options["copies"])
+        variants = [row for seed in range(copies) for row in practise(rows, share, seed)]
+        examples, dropped = encoder.examples(variants)
         held_out, _ = encoder.examples(read_rows(self.work / "rows/valid.jsonl"))
         tokens = sum(len(e.tokens) for e in examples)
         self.report(f"{len(examples)} rows, {tokens} tokens; {dropped} rows too long, dropped")

@@ -1,0 +1,101 @@
+"""Copying practice: the same question and call with another name in both.
+
+A small model must learn to copy whatever name stands in the question, not the few thousand names
+it has seen. Only the first call is kept: its result would be another one.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from agent_training.tokenizer import BOILERPLATE
+
+Row = dict[str, Any]
+
+NAME = re.compile(r"[A-Za-z0-9_][\w./-]*[\w]")
+COMMON = {word for text in BOILERPLATE for word in re.findall(r"\w+", text)}
+KINDS = (
+    ("path", re.compile(r"[\w.-]+(/[\w.-]+)+")),
+    ("file", re.compile(r"[\w-]+\.[A-Za-z]\w*")),
+    ("constant", re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|[A-Z]{3,}")),
+    ("snake", re.compile(r"_*[a-z][a-z0-9]*(_[a-z0-9]+)+")),
+    ("pascal", re.compile(r"[A-Z][a-z0-9]+([A-Z]+[a-z0-9]*)*|[A-Z]+[a-z]\w*")),
+    ("camel", re.compile(r"[a-z][a-z0-9]*([A-Z]+[a-z0-9]*)+")),
+    ("word", re.compile(r"[a-z]{4,}")),
+)
+
+
+def practise(rows: list[Row], share: float, seed: int) -> Iterator[Row]:
+    """Each row as it is, or, for a random `share` of the tool dialogues, with its first call only
+    and, where one name is copied from the question, another name of the same kind in its place."""
+    rng = random.Random(seed)
+    pool = _pool(rows)
+    for row in rows:
+        first = _first_call(row)
+        if first is None or rng.random() >= share:
+            yield row
+            continue
+        turns = row["messages"][: first + 1]
+        name = _copied(turns)
+        if name is not None:
+            turns = _renamed(turns, name, _another(name, pool, rng))
+        yield row | {"messages": turns}
+
+
+def _first_call(row: Row) -> int | None:
+    calls = (i for i, turn in enumerate(row["messages"]) if turn.get("tool_calls"))
+    return next(calls, None)
+
+
+def _copied(turns: list[Row]) -> str | None:
+    """The longest name of the question that stands in the call's arguments too."""
+    arguments = json.loads(turns[-1]["tool_calls"][0]["function"]["arguments"])
+    values = "\n".join(value for value in arguments.values() if isinstance(value, str))
+    names = set(NAME.findall(turns[-2]["content"] or "")) - COMMON
+    copied = [n for n in names if _kind(n) and re.search(rf"(?<!\w){re.escape(n)}(?!\w)", values)]
+    return max(copied, key=len, default=None)
+
+
+def _kind(name: str) -> str | None:
+    """Shape of a name; of files also the extension, for nobody lints a .toml as PHP."""
+    kind = next((kind for kind, shape in KINDS if shape.fullmatch(name)), None)
+    return f"{kind}{PurePosixPath(name).suffix}" if kind in {"path", "file"} else kind
+
+
+def _pool(rows: Iterable[Row]) -> dict[str, list[str]]:
+    names: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        first = _first_call(row)
+        if first is not None:
+            name = _copied(row["messages"][: first + 1])
+            if name is not None:
+                names[_kind(name) or ""].add(name)
+    return {kind: sorted(found) for kind, found in names.items()}
+
+
+def _another(name: str, pool: dict[str, list[str]], rng: random.Random) -> str:
+    """Half of the time a name that exists, half of the time one spliced from two of them."""
+    names = pool[_kind(name) or ""]
+    one = rng.choice(names)
+    if rng.random() < 0.5:
+        return one
+    separator = re.compile(r"(?<=[/_])|(?=\.)|(?<=[a-z0-9])(?=[A-Z])")
+    head = [part for part in separator.split(one) if part]
+    tail = [part for part in separator.split(rng.choice(names)) if part]
+    spliced = "".join(head[: max(1, len(head) - 1)] + tail[-1:])
+    return spliced if _kind(spliced) == _kind(name) else one
+
+
+def _renamed(turns: list[Row], old: str, new: str) -> list[Row]:
+    whole = re.compile(rf"(?<!\w){re.escape(old)}(?!\w)")
+    question = turns[-2] | {"content": whole.sub(lambda _: new, turns[-2]["content"])}
+    (call,) = turns[-1]["tool_calls"]
+    arguments = whole.sub(lambda _: new, call["function"]["arguments"])
+    function = call["function"] | {"arguments": arguments}
+    return [*turns[:-2], question, turns[-1] | {"tool_calls": [call | {"function": function}]}]
