@@ -6,9 +6,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from agent_training import checks, sources
+from agent_training import checks, pasted, sources
 from agent_training.asking import work
 from agent_training.build import Settings, _assign
+from agent_training.memory import recall
+from agent_training.mine import Codebase
 from agent_training.phrasing import Examples, Frame, load, typed
 from agent_training.reserved import is_reserved
 
@@ -98,6 +100,26 @@ def test_entities_survive_typing() -> None:
         asked = typed("Where is {class} used?", {"class": "FooBarBaz"}, random.Random(seed))
         assert "FooBarBaz" in asked
         assert "{" not in asked
+
+
+def test_quoted_code_gets_other_names_alike_in_question_and_answer() -> None:
+    names = {"class": ["HttpKernel"], "function": ["fetch_rows"], "constant": []}
+    question = "def send_mail(to):\n    return json.dumps(to)\n\nwhat does it return"
+    answer = "`send_mail` returns its argument as JSON."
+    asked, said = pasted.renamed(question, answer, "snippet", names, random.Random(1))
+    assert asked == question.replace("send_mail", "fetch_rows")
+    assert said == "`fetch_rows` returns its argument as JSON."
+
+
+def test_remembered_results_are_forgotten_when_the_tools_answer_otherwise(tmp_path: Path) -> None:
+    root = tmp_path / "code"
+    root.mkdir()
+    (root / "a.py").write_text("X = 1\n")
+    code, file = Codebase("code", root), tmp_path / "memory.json"
+    honest = {'find_files {"glob": "*.py"}': "1 file\na.py"}
+    for results, kept in ((honest, honest), ({**honest, 'find_files {"glob": "b"}': "x"}, {})):
+        file.write_text(json.dumps({"tools": "another version", "results": results}))
+        assert recall(file, code) == kept
 
 
 def test_hand_written_examples_name_no_unknown_slot() -> None:

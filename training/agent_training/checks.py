@@ -57,10 +57,10 @@ def problem(row: Row) -> str:
     for message in row["messages"]:
         text = message["content"]
         if message["role"] != "tool":
-            asked_in_code = message["role"] == "user" and row["source"] == "hand-written"
+            written = row["source"] == "hand-written"  # has no slots: braces are code
             if not text and not message.get("tool_calls"):
                 return "empty message"
-            if _PLACEHOLDER.search(text) and not asked_in_code:
+            if _PLACEHOLDER.search(text) and not written:
                 return "placeholder left"
         elif text in ("...", "<result>") or not text:
             return "empty tool result"
