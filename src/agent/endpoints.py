@@ -10,6 +10,7 @@ from agent.exits import AgentError, Exit, UsageError
 def run(options: argparse.Namespace) -> int:
     """Run one of the three commands; returns the exit code."""
     from agent.render import note
+    from agent.serving.running import BindError
     from agent.serving.weights import LoadError
 
     try:
@@ -17,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     except LoadError as error:
         note(f"agent: {error}")
         return Exit.UNAVAILABLE
-    except AgentError as error:
+    except (AgentError, BindError) as error:
         note(f"agent: {error}")
         return Exit.ERROR
 
