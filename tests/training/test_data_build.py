@@ -11,6 +11,7 @@ from agent_training.asking import work
 from agent_training.build import Settings, _assign
 from agent_training.memory import recall
 from agent_training.mine import Codebase
+from agent_training.oracle import TOOLS
 from agent_training.phrasing import Examples, Frame, load, typed
 from agent_training.reserved import is_reserved
 
@@ -93,6 +94,13 @@ def test_near_duplicates_do_not_cross_the_split() -> None:
     kept, reasons = checks.without_leaks(train, [again, other])
     assert kept == [other]
     assert sum(reasons.values()) == 1
+
+
+def test_opposite_labels_are_reported() -> None:
+    every = list(TOOLS)
+    answered = [{"role": "user", "content": "where is x"}, {"role": "assistant", "content": "-"}]
+    direct = row(messages=answered, label="direct", tools=every)
+    assert checks.contradictions([row(tools=every), direct]) == [("where is x", "where is x?")]
 
 
 def test_entities_survive_typing() -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -160,11 +161,15 @@ def without_leaks(train: list[Row], valid: list[Row]) -> tuple[list[Row], Counte
 
 
 def contradictions(rows: list[Row], limit: int = 3000) -> list[tuple[str, str]]:
-    """Near-duplicate questions with opposite labels (direct, tool), where tools are offered."""
+    """Near-duplicate questions with opposite labels (direct, tool), where tools are offered.
+
+    Looked for among at most `limit` direct questions, drawn at random.
+    """
     full = [row for row in rows if len(row["tools"]) == len(TOOLS)]
     near = _Near([question(row) for row in full if row["label"] == "tool"])
     direct = {question(r) for r in full if r["label"] == "direct" and r["intent"] != "contrast"}
-    found = ((text, near.find(text)) for text in sorted(direct)[:limit])
+    looked_at = random.Random(0).sample(sorted(direct), min(limit, len(direct)))
+    found = ((text, near.find(text)) for text in looked_at)
     return [(text, other) for text, other in found if other]
 
 
