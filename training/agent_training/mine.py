@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent_tools import ripgrep
+
 LANGUAGES = {
     "Python": "py", "PHP": "php", "JavaScript": "js", "TypeScript": "ts", "Go": "go",
     "Markdown": "md", "HTML": "html", "CSS": "css", "YAML": "yml", "JSON": "json",
@@ -98,7 +100,7 @@ class Codebase:
 def mine(name: str, root: Path) -> Codebase:
     """Index the files that ripgrep sees below `root`."""
     listed = subprocess.run(
-        ["rg", "--files", "--sort", "path"], cwd=root, capture_output=True, text=True
+        [ripgrep.binary(), "--files", "--sort", "path"], cwd=root, capture_output=True, text=True
     )
     codebase = Codebase(name, root, files=listed.stdout.splitlines())
     modules: Counter[str] = Counter()

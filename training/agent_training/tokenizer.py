@@ -77,6 +77,11 @@ PATTERNS = (
     patterns.CI,
     patterns.MIGRATIONS,
     patterns.LICENSE,
+    patterns.AUTHORS,
+    patterns.DEPENDENCIES,
+    patterns.RUNTIME,
+    patterns.ENTRY_POINT,
+    patterns.GUIDES,
 )
 BOILERPLATE = CALL_SKELETON + tuple(json.dumps(p, ensure_ascii=False)[1:-1] for p in PATTERNS)
 
