@@ -24,13 +24,12 @@ from agent_evals.score import score
 
 def main(argv: Sequence[str]) -> int:
     """Run `agent bench ARGV`; returns the exit code (see `agent.exits`)."""
-    if argv and argv[0] == "speed":
-        from agent_evals.speed import main as speed
-
-        return speed(argv[1:])
-    options = _parser().parse_args(argv)
     try:
-        return bench(options)
+        if argv and argv[0] == "speed":
+            from agent_evals import speed
+
+            return speed.main(argv[1:])
+        return bench(_parser().parse_args(argv))
     except AgentError as error:
         note(f"agent: {error}")
         return BY_SUBTYPE[error.subtype]
@@ -84,9 +83,15 @@ def _run(
         try:
             asyncio.run(runner.run(cases, concurrency))
         except AgentError as error:
-            kept = f"{len(results)} of {len(cases)} results are in {file.name}."
-            raise AgentError(f"{error} {kept}", error.subtype) from None
+            raise AgentError(f"{error} {_kept(results, cases, out)}", error.subtype) from None
+        except KeyboardInterrupt:
+            note(f"agent: Interrupted. {_kept(results, cases, out)}")
+            raise
     return results, runner.weights
+
+
+def _kept(results: Sequence[Scored], cases: Sequence[suite.Case], out: Path) -> str:
+    return f"{len(results)} of {len(cases)} results are in {out / 'results.jsonl'}."
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -87,7 +87,9 @@ class Runner:
         return recorder.transcript(result, assistant.workspace.root)
 
     async def _check(self, case: Case, run: Transcript) -> None:
-        """A dead endpoint is no result of the model's; neither are other weights."""
+        """A dead endpoint is no result of the model's; nor is a run that we broke off ourselves."""
+        if run.ended == "interrupted":
+            raise asyncio.CancelledError
         if run.ended == "unavailable" and not await asyncio.to_thread(_answers, self.endpoint):
             raise AgentError(f"Stopped at {case.id}: {run.message}", "unavailable")
         reported = run.model.get("hash")
