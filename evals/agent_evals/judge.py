@@ -10,11 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from agent_tools import WRITES
-
 from agent import loops
 from agent_evals.suite import After, Case
 from agent_evals.transcript import Call, Transcript
+from agent_tools import WRITES
 
 Decision = Literal["called", "answered", "malformed", "error"]
 _LOST_LINES = 3  # an edit that loses more lines of the file than this was no edit

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from agent_tools import TOOLS
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from agent.exits import UsageError
+from agent_tools import TOOLS
 
 HOME = Path(__file__).parents[1]
 _TOOL_NAMES = [tool.__name__ for tool in TOOLS]

@@ -7,11 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from agent_tools import TOOLS, Workspace
 from pydantic import ValidationError
 from pydantic_ai import Tool
 
 from agent.events import Event, Result, ToolResult
+from agent_tools import TOOLS, Workspace
 
 _CUT = 2_000  # characters of a result or an answer that are kept on disk
 

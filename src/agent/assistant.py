@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent_tools import TOOLS, Workspace
 from pydantic_ai import Agent, AgentRunResultEvent, Tool
 from pydantic_ai.messages import (
     ModelMessage,
@@ -28,6 +27,7 @@ from agent.guards import Guard, RunEnded
 from agent.permissions import Asker, Policy
 from agent.prompt import system_prompt
 from agent.settings import Settings
+from agent_tools import TOOLS, Workspace
 
 # Our guard ends hopeless runs; PydanticAI's own budgets must not come first.
 _RETRIES = 1000

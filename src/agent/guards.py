@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent_tools import WRITES, ToolError
 from pydantic import ValidationError
 from pydantic_ai import ModelRetry, RunContext, ToolDefinition
 from pydantic_ai.capabilities import AbstractCapability
@@ -22,6 +21,7 @@ from agent.context import Meter
 from agent.events import Emit, Message, Outcome, ToolCall, ToolResult, ToolUse
 from agent.permissions import Policy
 from agent.preview import preview
+from agent_tools import WRITES, ToolError
 
 _HAVE_IT = (
     "You already made this call and its result is above; it will not change. "

@@ -31,10 +31,7 @@ def test_json_has_exactly_the_documented_keys(command: Command) -> None:
         )
         question = endpoint.requests[0]["messages"][-1]["content"]
     row = json.loads(done.stdout)
-    assert list(row) == (
-        "type subtype is_error result session_id num_turns duration_ms usage model tool_calls "
-        "permission_denials"
-    ).split()
+    assert list(row) == ["type", "subtype", "is_error", "result", "session_id", "num_turns", "duration_ms", "usage", "model", "tool_calls", "permission_denials"]
     assert (row["type"], row["subtype"], row["is_error"]) == ("result", "success", False)
     assert row["tool_calls"] == [
         {
@@ -56,7 +53,7 @@ def test_stream_json(command: Command) -> None:
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     kinds = [row["type"] for row in rows]
     assert kinds == (
-        "init tool_use tool_result tool_use tool_result message error result".split()
+        ["init", "tool_use", "tool_result", "tool_use", "tool_result", "message", "error", "result"]
     )
     assert rows[-1]["subtype"] == "denied"
     assert done.returncode == Exit.DENIED

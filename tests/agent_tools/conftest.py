@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from agent_tools import Workspace
 
 CANARY = "canary-content-outside"

@@ -4,9 +4,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from agent_tools import Workspace, find_files, globs, ripgrep
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from agent_tools import Workspace, find_files, globs, ripgrep
 
 from .calls import told
 

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from agent_tools import ToolError, ToolUnavailable, Workspace, grep, process, ripgrep
 from agent_tools.truncate import LINE_CHARS, RESULT_CHARS
 

@@ -9,6 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from agent_tools import (
     ToolError,
     Workspace,
@@ -19,8 +22,6 @@ from agent_tools import (
     read_file,
     write_file,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from .calls import told
 from .conftest import CANARY

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from agent_tools import Workspace, php_lint
 
 from .calls import told

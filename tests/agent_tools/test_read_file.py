@@ -5,10 +5,11 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from agent_tools import Workspace, read_file
-from agent_tools.truncate import RESULT_CHARS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from agent_tools import Workspace, read_file
+from agent_tools.truncate import RESULT_CHARS
 
 from .calls import told
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from agent_tools import Workspace, edit_file, find_files, grep, read_file, write_file
 from agent_tools.policy import is_never_written, is_secret
 

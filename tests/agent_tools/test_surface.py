@@ -3,9 +3,10 @@
 import inspect
 import json
 
+from pydantic_ai import Tool
+
 import agent_tools
 from agent_tools import TOOLS, WRITES, Workspace
-from pydantic_ai import Tool
 
 SIGNATURES = {
     "grep": "(pattern: str, path: str = '.', glob: str = '') -> str",

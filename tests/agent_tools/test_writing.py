@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from agent_tools import Change, ToolError, Workspace, commit, draft, edit_file, write_file
 from agent_tools.edit_file import plan as plan_edit
 from agent_tools.write_file import plan as plan_write
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from .calls import everything_below, told
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from agent_evals.judge import Verdict, changed_files, judge
 from agent_evals.transcript import Call, Transcript, is_valid
-
 from tests.evals import making
 from tests.evals.making import DIRECT_ROW, EDIT_ROW, GAUGE, TOOL_ROW, case, grep, run
 

@@ -3,9 +3,9 @@
 import math
 
 import pytest
+
 from agent_evals.report import Header, meaning, report
 from agent_evals.score import Balanced, Scores, Share, always_call, never_call, score
-
 from tests.evals.making import scored
 
 HEADER = Header("little", "sha256:0123", "handmade", 12.0, 4)

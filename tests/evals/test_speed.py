@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from agent_evals import speed
-from agent_evals.speed import grep, start
-from agent_evals.speed.measure import Line, Options, SpeedError, output, python, row
 
 from agent.cli import main
 from agent.exits import Exit
+from agent_evals import speed
+from agent_evals.speed import grep, start
+from agent_evals.speed.measure import Line, Options, SpeedError, output, python, row
 
 
 def test_a_line_is_judged_from_its_side() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_evals import suite
 
 from agent.exits import UsageError
+from agent_evals import suite
 from tests.evals.making import DIRECT_ROW, EDIT_ROW, TOOL_ROW, case, suite_file
 
 

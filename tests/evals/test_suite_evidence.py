@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from agent_tools import TOOLS, WRITES, Workspace
 
 EVALS = Path(__file__).parents[2] / "evals"

@@ -8,6 +8,7 @@ from typing import Any
 
 from agent.serving import app, weights
 from agent.serving.engine import Engine
+from tests.serving import tiny
 from tests.serving.driving import GREP, READ, Reply, ask, post
 
 BODIES = 10_000
@@ -39,10 +40,9 @@ def random_body(rng: random.Random) -> bytes:
         body |= {"tools": [GREP, READ], "tool_choice": rng.choice(["auto", "required"])}
     for _ in range(rng.choice([0, 1, 1, 2, 3])):
         body[rng.choice(FIELDS)] = rng.choice(ODD)
-    if isinstance(body.get("max_tokens"), int) and body["max_tokens"] > 8:
-        body["max_tokens"] = 8
-    if body.get("max_tokens") is None and body.get("max_completion_tokens") is None:
-        body["max_tokens"] = 4
+    for limit in ("max_tokens", "max_completion_tokens"):
+        if limit in body and (body[limit] is None or body[limit] in (2**31, 2**64)):
+            body[limit] = 5
     text = json.dumps(body).encode()
     if kind > 0.95:
         at = rng.randrange(len(text))
@@ -67,8 +67,9 @@ def check(reply: Reply) -> None:
         assert isinstance(json.loads(call["function"]["arguments"]), dict)
 
 
-def test_no_body_kills_the_endpoint(lfm2_folder: Path) -> None:
-    engine = Engine(lambda: weights.load(str(lfm2_folder)))
+def test_no_body_kills_the_endpoint(tmp_path: Path) -> None:
+    folder = tiny.build(tmp_path / "fuzzed", "lfm2", context=256)
+    engine = Engine(lambda: weights.load(str(folder)))
     engine.wait_ready()
     served = app.build(engine, "127.0.0.1", None)
     rng = random.Random(7)

@@ -1,3 +1,5 @@
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,4 +54,4 @@ def test_without_a_match_the_text_is_unchanged(
 
 def _cut(text: str, cuts: list[int]) -> list[str]:
     edges = sorted({0, len(text), *(min(c, len(text)) for c in cuts)})
-    return [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [text[a:b] for a, b in itertools.pairwise(edges)]

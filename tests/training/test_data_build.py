@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from agent_training import checks, pasted, sources
 from agent_training.asking import work
 from agent_training.build import Settings, _assign

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from agent_training.intents import INTENTS
 from agent_training.mine import Codebase, mine
 from agent_training.oracle import Executor, Run

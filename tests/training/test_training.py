@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from agent.serving import blas
 from agent.serving.chat import render
 from agent_training import tokenizer as tokenizers

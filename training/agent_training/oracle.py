@@ -11,7 +11,6 @@ from typing import Any
 
 import agent_tools
 from agent_tools import ToolError, Workspace
-
 from agent_training.mine import Codebase
 
 TOOLS: dict[str, Callable[..., str]] = {tool.__name__: tool for tool in agent_tools.TOOLS}

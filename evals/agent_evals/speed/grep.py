@@ -5,11 +5,10 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
+from agent_evals.speed.measure import Line, Options, SpeedError, interleaved, seconds
 from agent_tools import Workspace
 from agent_tools import grep as tool
 from agent_tools.ripgrep import binary
-
-from agent_evals.speed.measure import Line, Options, SpeedError, interleaved, seconds
 
 _PATTERN = r"class \w*(Error|Exception)\b"
 
