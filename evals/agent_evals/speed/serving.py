@@ -31,7 +31,7 @@ from agent_evals.speed.measure import (
 _START = 120.0
 _ANSWER = 300.0
 _LONG = "def area(width, height): return width * height  # square metres\n"
-_PREFILL = 1_200  # tokens, at least
+_PREFILL = 1_000  # prompt tokens, about; at most half the model's window
 _DECODE = 128  # tokens
 _TOGETHER = 8
 
@@ -60,10 +60,10 @@ class Server:
             raise SpeedError(f"{usage['completion_tokens']} tokens came instead of {tokens}")
         return usage
 
-    def prefill(self) -> float:
-        """Prompt tokens per second of a long prompt, one generated token included."""
+    def prefill(self, text: str) -> float:
+        """Prompt tokens per second, one generated token included."""
         begun = time.perf_counter()
-        usage = self.ask(_LONG * (_PREFILL // 16), 1)
+        usage = self.ask(text, 1)
         return usage["prompt_tokens"] / (time.perf_counter() - begun)
 
     def decode(self) -> float:
@@ -90,7 +90,10 @@ def lines(options: Options) -> list[Line]:
         _ours(folder, end, Path(logs)) as ours,
         _stock(folder, end, Path(logs)) as stock,
     ):
-        prefill = interleaved(options.repeats, ours.prefill, stock.prefill)
+        text = _long_text(ours, folder)
+        prefill = interleaved(
+            options.repeats, lambda: ours.prefill(text), lambda: stock.prefill(text)
+        )
         decode = interleaved(options.repeats, ours.decode, stock.decode)
         eight = interleaved(
             options.repeats, lambda: ours.throughput(_TOGETHER), lambda: ours.throughput(1)
@@ -103,6 +106,14 @@ def lines(options: Options) -> list[Line]:
         Line(f"{_TOGETHER} at once", *eight, "tok/s", "ours alone", ">=", 2.5),
         Line(f"{_TOGETHER} at once", eight[0], stock_eight, "tok/s", rival, ">=", 1),
     ]
+
+
+def _long_text(server: Server, folder: Path) -> str:
+    """A text of as many tokens as are wanted and fit."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    wanted = min(_PREFILL, int(config.get("max_position_embeddings", 4096)) // 2)
+    per_line = server.ask(_LONG * 8, 1)["prompt_tokens"] / 8
+    return _LONG * int(wanted / per_line)
 
 
 def _folder(ref: str) -> Path:
