@@ -13,6 +13,9 @@ from typing import Any
 from agent.serving.tokenizer import HERMES_END, HERMES_START, Tokenizer
 
 JSON_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+# Text that must follow may still be spelt by any tokens: a model trained on one token for
+# `{"name": "grep", "arguments": {"pattern": "` is lost when made to begin it with a line break.
+NO_FORCING = '%llguidance {"no_forcing": true}'
 MAX_CALLS = 16
 MAX_DEPTH = 32
 MAX_GRAMMAR = 256 * 1024
@@ -57,7 +60,7 @@ class Grammars:
         many: bool,
         schema: Mapping[str, Any] | None,
     ) -> str:
-        rules = [f"start: {start}"]
+        rules = [NO_FORCING, f"start: {start}"]
         if tools:
             ids = self._tokenizer.control
             more = f' ("\\n"? call){{0,{MAX_CALLS - 1}}}' if many else ""
