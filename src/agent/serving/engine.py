@@ -1,5 +1,6 @@
 """One thread that generates for everybody: continuous batching on mlx-lm's BatchGenerator."""
 
+import atexit
 import logging
 import queue
 import threading
@@ -64,6 +65,10 @@ class Job:
     generated: int = 0
     segments: list[int] = field(default_factory=list)
 
+    def processors(self) -> list[Callable[[Any, Any], Any]]:
+        """What shapes the logits; the constraint comes last, so that nothing undoes it."""
+        return [*self.sampling.processors(), self.constraint]
+
     def cancel(self) -> None:
         """Nobody waits for this any more; safe from any thread, at any time."""
         self.cancelled = True
@@ -88,6 +93,7 @@ class Engine:
         self._load_error: LoadError | None = None
         self._thread = threading.Thread(target=self._run, name="agent-engine", daemon=True)
         self._thread.start()
+        atexit.register(self.close)
 
     def wait_ready(self, timeout: float | None = None) -> Served:
         """The loaded model. Raises LoadError when it cannot be loaded."""
@@ -108,7 +114,8 @@ class Engine:
         self.metrics.waiting = self._inbox.qsize()
 
     def close(self) -> None:
-        """Cancel everything and end the thread."""
+        """Cancel everything and end the thread; safe to call twice."""
+        atexit.unregister(self.close)
         self._closing = True
         self._inbox.put(None)
         self._thread.join()
@@ -130,6 +137,7 @@ class Engine:
                 log.exception("generation failed")
                 self._restart(error)
         self._fail_all("the endpoint is shutting down")
+        self._release()
 
     def _turn(self) -> None:
         """One step of the batch, after letting jobs in and out."""
@@ -146,6 +154,15 @@ class Engine:
         for response in tokens:
             self._token(response)
         self.metrics.running = len(self._jobs)
+
+    def _release(self) -> None:
+        """End MLX's threads while Python still runs: at exit they would abort the process."""
+        import mlx.core as mx
+
+        mx.synchronize()
+        self._generator = None
+        self._cache.clear()
+        mx.clear_streams()
 
     def _new_generator(self) -> Any:
         from mlx_lm.generate import BatchGenerator
@@ -179,9 +196,7 @@ class Engine:
             caches=[cache],
             all_tokens=[job.prompt[: job.cached]],
             samplers=[_guarded(job, job.sampling.sampler(self.served.width))],
-            logits_processors=[
-                [_guarded_processor(job, p) for p in [*job.sampling.processors(), job.constraint]]
-            ],
+            logits_processors=[[_guarded_processor(job, p) for p in job.processors()]],
         )
         self.metrics.prompt_tokens += len(job.prompt)
         self.metrics.cached_tokens += job.cached
