@@ -1,7 +1,6 @@
 """`agent serve`, `agent ps` and `agent stop`."""
 
 import argparse
-import os
 import time
 
 from agent.exits import AgentError, Exit, UsageError
@@ -24,6 +23,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from agent import settings
     from agent.serving.server import serve
 
     if not 0 <= options.port < 65536:
@@ -33,7 +33,7 @@ def _serve(options: argparse.Namespace) -> int:
         options.adapter,
         options.host,
         options.port,
-        os.environ.get("AGENT_API_KEY") or None,
+        settings.load({}).api_key,
     )
     return Exit.OK
 

@@ -180,7 +180,8 @@ class Guard(AbstractCapability[None]):
         handler: Callable[[dict[str, Any]], Awaitable[Any]],
     ) -> str:
         """Execute a call unless it closes a loop or is not permitted; the model sees the result."""
-        self.emit(ToolUse(call.tool_call_id, call.tool_name, args))
+        given = rescue.arguments(call.args) or args
+        self.emit(ToolUse(call.tool_call_id, call.tool_name, given))
         begun = time.monotonic()
         outcome: Outcome
         key = loops.call_key(call.tool_name, args, self.root)
@@ -193,10 +194,10 @@ class Guard(AbstractCapability[None]):
             )
             if refused is not None:
                 outcome, text = "denied", f"Error: {refused}"
-                self.denials.append({"name": call.tool_name, "arguments": args})
+                self.denials.append({"name": call.tool_name, "arguments": given})
             else:
                 outcome, text = await _execute(handler, args)
-        self._record(call, args, outcome, text, time.monotonic() - begun)
+        self._record(call, given, outcome, text, time.monotonic() - begun)
         if outcome in ("failed", "denied") and loops.find(self.calls):
             text = f"{text}\n{self._hit('errors')}"
         return text

@@ -14,12 +14,14 @@ def for_format(output_format: str) -> Emit:
     """The subscriber for `--output-format`."""
     if output_format == "stream-json":
         return _stream_json
-    return Text() if output_format == "text" else _silent
+    return Text() if output_format == "text" else _json
 
 
-def _silent(event: Event) -> None:
+def _json(event: Event) -> None:
     if isinstance(event, Result):
         write(event.as_json())
+    elif isinstance(event, Problem):
+        note(f"agent: {event.message}")
 
 
 def _stream_json(event: Event) -> None:

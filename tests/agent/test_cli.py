@@ -31,7 +31,19 @@ def test_json_has_exactly_the_documented_keys(command: Command) -> None:
         )
         question = endpoint.requests[0]["messages"][-1]["content"]
     row = json.loads(done.stdout)
-    assert list(row) == ["type", "subtype", "is_error", "result", "session_id", "num_turns", "duration_ms", "usage", "model", "tool_calls", "permission_denials"]
+    assert list(row) == [
+        "type",
+        "subtype",
+        "is_error",
+        "result",
+        "session_id",
+        "num_turns",
+        "duration_ms",
+        "usage",
+        "model",
+        "tool_calls",
+        "permission_denials",
+    ]
     assert (row["type"], row["subtype"], row["is_error"]) == ("result", "success", False)
     assert row["tool_calls"] == [
         {
