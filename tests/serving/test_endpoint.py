@@ -182,23 +182,9 @@ def test_what_is_wrong_is_said(client: OpenAI, fields: dict[str, Any]) -> None:
 
 
 def test_null_means_absent(client: OpenAI) -> None:
-    nothing = dict.fromkeys(
-        [
-            "temperature",
-            "max_tokens",
-            "stop",
-            "seed",
-            "tools",
-            "tool_choice",
-            "n",
-            "stream",
-            "top_p",
-            "logit_bias",
-            "response_format",
-            "stream_options",
-            "parallel_tool_calls",
-        ]
-    )
+    sampling = ["temperature", "max_tokens", "stop", "seed", "n", "top_p", "logit_bias"]
+    others = ["tools", "tool_choice", "stream", "response_format", "stream_options"]
+    nothing = dict.fromkeys([*sampling, *others, "parallel_tool_calls"])
     body = {**ask(), **nothing, "max_completion_tokens": 2}
     client.post("/chat/completions", body=body, cast_to=object)
 

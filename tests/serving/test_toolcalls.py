@@ -11,18 +11,10 @@ def test_a_hermes_call_is_read() -> None:
     assert call == ToolCall("grep", '{"pattern": "ü"}')
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[]",
-        '{"arguments": {}}',
-        '{"name": 1}',
-        '{"name": "a", "arguments": [1]}',
-        "[" * 9999,
-    ],
-)
+BROKEN = ["", "{", "[]", '{"arguments": {}}', '{"name": 1}', '{"name": "a", "arguments": [1]}']
+
+
+@pytest.mark.parametrize("text", [*BROKEN, "[" * 9999])
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         toolcalls.parse(text)

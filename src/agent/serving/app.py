@@ -42,8 +42,8 @@ class Endpoint:
         served = await self._served()
         body = await request.body()
         events: asyncio.Queue[Event] = asyncio.Queue()
-        emit = _into(events, asyncio.get_running_loop())
-        asked, job = await asyncio.to_thread(self._prepare, body, served, emit)
+        loop = asyncio.get_running_loop()
+        asked, job = await asyncio.to_thread(self._prepare, body, served, events, loop)
         answer = Answer(job, events, Replies(served.identity), asked)
         self._activity(+1)
         self._engine.submit(job)
@@ -61,12 +61,17 @@ class Endpoint:
         return JSONResponse(reply)
 
     def _prepare(
-        self, body: bytes, served: Served, emit: Callable[[Event], None]
+        self,
+        body: bytes,
+        served: Served,
+        events: asyncio.Queue[Event],
+        loop: asyncio.AbstractEventLoop,
     ) -> tuple[ChatRequest, Job]:
         asked = intake.read(body)
         self._check_model(asked.model, served)
         with self._making_grammars:
             self._grammars = self._grammars or Grammars(served.tokenizer, served.width)
+        emit = _into(events, loop, at_once=bool(asked.stream))
         return asked, intake.prepare(asked, served, self._grammars, emit)
 
     def _check_model(self, name: str, served: Served) -> None:
@@ -218,10 +223,23 @@ def _named(app: AsgiApp, engine: Engine, activity: Activity) -> AsgiApp:
     return named
 
 
-def _into(events: asyncio.Queue[Event], loop: asyncio.AbstractEventLoop) -> Callable[[Event], None]:
+def _into(
+    events: asyncio.Queue[Event], loop: asyncio.AbstractEventLoop, at_once: bool
+) -> Callable[[Event], None]:
+    """Events of the engine's thread, for the loop: as they come, or all when the answer is over.
+
+    Waking the loop for every token of an answer that is sent whole would only slow generation.
+    """
+    held: list[Event] = []
+
+    def deliver() -> None:
+        while held:
+            events.put_nowait(held.pop(0))
+
     def emit(event: Event) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(events.put_nowait, event)
+        held.append(event)
+        if (at_once or not isinstance(event, Text)) and not loop.is_closed():
+            loop.call_soon_threadsafe(deliver)
 
     return emit
 

@@ -3,6 +3,7 @@
 import atexit
 import logging
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -127,14 +128,15 @@ class Engine:
         except LoadError as error:
             self._load_error = error
         except Exception as error:
-            log.exception("loading failed")
+            log.debug("loading failed", exc_info=True)
             self._load_error = LoadError(f"the model cannot be loaded: {error}")
         self._ready.set()
         while not self._closing:
             try:
                 self._turn()
             except Exception as error:
-                log.exception("generation failed")
+                log.error("generation failed: %s", error)
+                log.debug("where it failed", exc_info=True)
                 self._restart(error)
         self._fail_all("the endpoint is shutting down")
         self._release()
@@ -157,6 +159,8 @@ class Engine:
 
     def _release(self) -> None:
         """End MLX's threads while Python still runs: at exit they would abort the process."""
+        if "mlx.core" not in sys.modules:
+            return
         import mlx.core as mx
 
         mx.synchronize()
@@ -177,7 +181,7 @@ class Engine:
         try:
             uid = self._insert(job)
         except Exception as error:
-            log.exception("a request could not be started")
+            log.debug("a request could not be started", exc_info=True)
             self._fail(job, error)
             return
         self._jobs[uid] = job

@@ -57,6 +57,7 @@ def make_server(
     app: Any = build(engine, host, token, activity)
     config = uvicorn.Config(
         app,
+        log_config=None,
         log_level="warning",
         access_log=False,
         lifespan="off",
