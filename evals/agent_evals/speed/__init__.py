@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from subprocess import SubprocessError
 
 from agent.exits import Exit, UsageError
 from agent.render import note
@@ -28,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
         note(f"measuring {name} …")
         try:
             rows += [row(line) for line in SECTIONS[name](wanted)]
-        except (SpeedError, OSError) as error:
+        except (SpeedError, OSError, SubprocessError) as error:
             failed.append(f"{name} could not be measured: {error}")
     print(table(rows))
     for reason in failed:

@@ -28,7 +28,7 @@ from agent_evals.speed.measure import (
     seconds,
 )
 
-_START = 120.0
+_START = 300.0
 _ANSWER = 300.0
 _LONG = "def area(width, height): return width * height  # square metres\n"
 _PREFILL = 1_000  # prompt tokens, about; at most half the model's window

@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from agent_evals.speed.measure import (
     Line,
@@ -23,11 +23,13 @@ _BARE = (
     "from pydantic_ai.models.openai import OpenAIChatModel\n"
     "from pydantic_ai.providers.openai import OpenAIProvider\n"
 )
-_DEADLINE = 120.0
+_DEADLINE = 300.0
 
 
-class Recorder(HTTPServer):
+class Recorder(ThreadingHTTPServer):
     """An endpoint that notes when a chat request arrives and answers it with one word."""
+
+    daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
