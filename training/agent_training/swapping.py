@@ -20,6 +20,8 @@ Row = dict[str, Any]
 
 NAME = re.compile(r"[A-Za-z0-9_][\w./-]*[\w]")
 COMMON = {word for text in BOILERPLATE for word in re.findall(r"\w+", text)}
+# How often a path loses its folders: people ask about files at the root more than about others.
+AT_THE_ROOT = 0.3
 KINDS = (
     ("path", re.compile(r"[\w.-]+(/[\w.-]+)+")),
     ("file", re.compile(r"[\w-]+\.[A-Za-z]\w*")),
@@ -44,8 +46,15 @@ def practise(rows: list[Row], share: float, seed: int) -> Iterator[Row]:
         turns = row["messages"][: first + 1]
         name = _copied(turns)
         if name is not None:
-            turns = _renamed(turns, name, _another(name, pool, rng))
+            new = _another(name, pool, rng)
+            if _opens_file(turns[-1]) and rng.random() < AT_THE_ROOT:
+                new = PurePosixPath(new).name
+            turns = _renamed(turns, name, new)
         yield row | {"messages": turns}
+
+
+def _opens_file(turn: Row) -> bool:
+    return turn["tool_calls"][0]["function"]["name"] not in {"grep", "find_files"}
 
 
 def _first_call(row: Row) -> int | None:
