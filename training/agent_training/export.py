@@ -25,7 +25,8 @@ def export(checkpoint: Path, shape: Shape, tokenizer: Path, target: Path) -> Non
     )
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         (target / name).write_bytes((tokenizer / name).read_bytes())
-    weights = {name: w.astype(mx.bfloat16) for name, w in mx.load(str(checkpoint)).items()}
+    trained: Any = mx.load(str(checkpoint))
+    weights = {name: weight.astype(mx.bfloat16) for name, weight in trained.items()}
     mx.save_safetensors(str(target / "model.safetensors"), weights, metadata={"format": "pt"})
 
 

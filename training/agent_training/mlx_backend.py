@@ -25,8 +25,8 @@ class MlxBackend:
 
     def __init__(self, shape: Shape, schedule: Schedule, start: Path | None = None) -> None:
         mx.random.seed(schedule.seed)
-        self.model = Model(ModelArgs.from_dict(shape.config(1, 0, 1)))
-        weights = mx.load(str(start)) if start else self._initial(shape)
+        self.model: Any = Model(ModelArgs.from_dict(shape.config(1, 0, 1)))
+        weights: Any = mx.load(str(start)) if start else self._initial(shape)
         self.model.load_weights(list(self.model.sanitize(weights).items()))
         self.schedule = schedule
         self.muon = optim.Muon(schedule.matrix_lr, weight_decay=0.0)
@@ -50,7 +50,8 @@ class MlxBackend:
             targets = mx.array(batch.targets[judged])
             positions = batch.positions[judged]
             logits = _logits(self.model, mx.array(batch.inputs), mx.array(positions))
-            total += float(nn.losses.cross_entropy(logits, targets, reduction="sum").item())
+            losses = nn.losses.cross_entropy(logits, targets)
+            total += float(np.array(losses).sum())
             tokens += len(positions)
             wrong = np.array(logits.argmax(-1) != targets)
             rows += batch.inputs.shape[0]
@@ -58,15 +59,19 @@ class MlxBackend:
         return {"validation_loss": total / tokens, "validation_exact": exact / rows}
 
     def save(self, path: Path) -> None:
-        weights = {
-            name: value.transpose(0, 2, 1) if name.endswith("conv.weight") else value
-            for name, value in tree_flatten(self.model.parameters())
-        }
+        weights = self._parameters()
+        for name in weights:
+            if name.endswith("conv.weight"):
+                weights[name] = weights[name].transpose(0, 2, 1)
         mx.save_safetensors(str(path), weights, metadata={"format": "pt"})
+
+    def _parameters(self) -> dict[str, mx.array]:
+        flat: Any = tree_flatten(self.model.parameters())
+        return dict(flat)
 
     def _initial(self, shape: Shape) -> dict[str, mx.array]:
         """As in the PyTorch model: normal, fan-in scaled, residual outputs smaller."""
-        weights = dict(tree_flatten(self.model.parameters()))
+        weights = self._parameters()
         for name, value in weights.items():
             if value.ndim == 2:
                 std = shape.initial_std(name, value.shape[1])
@@ -78,15 +83,17 @@ def _is_matrix(name: str, weight: Any) -> bool:
     return weight.ndim == 2 and "embed" not in name
 
 
-def _arrays(batch: Batch) -> tuple[mx.array, ...]:
-    return tuple(map(mx.array, (batch.inputs, batch.positions, batch.targets, batch.weights)))
+def _arrays(batch: Batch) -> list[mx.array]:
+    parts: list[Any] = [batch.inputs, batch.positions, batch.targets, batch.weights]
+    return [mx.array(part) for part in parts]
 
 
 def _logits(model: Any, inputs: mx.array, positions: mx.array) -> mx.array:
     """Only at `positions`: the softmax over the vocabulary is a large part of the work."""
     hidden = model.model(inputs)
     chosen = hidden.reshape(-1, hidden.shape[-1])[positions]
-    return model.model.embed_tokens.as_linear(chosen)
+    logits: mx.array = model.model.embed_tokens.as_linear(chosen)
+    return logits
 
 
 def _weighted_loss(

@@ -48,7 +48,7 @@ class TorchBackend:
 
     @torch.no_grad()
     def evaluate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        total = tokens = exact = rows = 0
+        total, tokens, exact, rows = 0.0, 0, 0, 0
         for batch in batches:
             # Auxiliary tokens weigh less than one; only the assistant's own are judged.
             judged = batch.weights >= 1
