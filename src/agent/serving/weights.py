@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.serving import lean
 from agent.serving.blas import use_fast_blas
 from agent.serving.tokenizer import Tokenizer
 
@@ -85,7 +86,10 @@ def load(ref: str = EMBEDDED, adapter: str | None = None) -> Served:
 
 
 def _load_folder(folder: Path, name: str, adapter: str | None) -> Served:
-    from mlx_lm.tokenizer_utils import load as load_tokenizer
+    if plain := lean.suits(folder):
+        lean.import_mlx_lm()
+    else:
+        lean.make_full()
     from mlx_lm.utils import load_model
 
     model, config = load_model(folder)
@@ -96,7 +100,7 @@ def _load_folder(folder: Path, name: str, adapter: str | None) -> Served:
     model.eval()
     _widen_on_cpu(model)
     tokenizer = Tokenizer(
-        load_tokenizer(folder, eos_token_ids=config.get("eos_token_id")),
+        _tokenizer(folder, plain, config.get("eos_token_id")),
         configured_ends=_configured_ends(folder),
     )
     if not tokenizer.has_template:
@@ -109,6 +113,14 @@ def _load_folder(folder: Path, name: str, adapter: str | None) -> Served:
         window=int(text_config.get("max_position_embeddings") or 4096),
         width=int(text_config.get("vocab_size") or tokenizer.size),
     )
+
+
+def _tokenizer(folder: Path, plain: bool, ends: int | list[int] | None) -> Any:
+    if plain:
+        return lean.LeanTokenizer(folder, ends)
+    from mlx_lm.tokenizer_utils import load as load_tokenizer
+
+    return load_tokenizer(folder, eos_token_ids=ends)
 
 
 def _widen_on_cpu(model: Any) -> None:
