@@ -109,13 +109,14 @@ class Pipeline:
         """Dialogues: when to look, how to call, what to answer."""
         from agent_training import loop
         from agent_training.dataset import Encoder, Weights, read_rows
-        from agent_training.swapping import practise
+        from agent_training.swapping import pieces_of, practise
 
         options = self.settings["instruct"]
         encoder = Encoder(self.work / "tokenizer", Weights(), int(options["max_tokens"]))
         rows = read_rows(self.work / "rows/train.jsonl")
         share, copies = float(options["copying_share"]), int(options["copies"])
-        variants = [row for seed in range(copies) for row in practise(rows, share, seed)]
+        pieces = pieces_of(encoder.tokenizer.get_vocab())
+        variants = [row for seed in range(copies) for row in practise(rows, share, seed, pieces)]
         examples, dropped = encoder.examples(variants)
         held_out, _ = encoder.examples(read_rows(self.work / "rows/valid.jsonl"))
         tokens = sum(len(e.tokens) for e in examples)
