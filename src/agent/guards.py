@@ -4,9 +4,11 @@ One guard lives for one run. It is a PydanticAI capability: PydanticAI calls its
 model request and every tool call.
 """
 
+import os
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -57,6 +59,7 @@ class Guard(AbstractCapability[None]):
     interventions: list[str] = field(default_factory=list)
     _withdrawn: bool = False
     _rejection: str | None = None
+    _seen: set[Path] = field(default_factory=set)
 
     async def before_model_request(
         self, ctx: RunContext[None], request_context: ModelRequestContext
@@ -189,18 +192,35 @@ class Guard(AbstractCapability[None]):
         if kind is not None:
             outcome, text = "skipped", self._hit(kind)
         else:
-            refused = await self.policy.refusal(
+            blind = self._overwrites_unseen(call.tool_name, args)
+            refused = blind or await self.policy.refusal(
                 call.tool_name, args, lambda: preview(self.root, call.tool_name, args)
             )
-            if refused is not None:
+            if blind is not None:
+                outcome, text = "failed", f"Error: {blind}"
+            elif refused is not None:
                 outcome, text = "denied", f"Error: {refused}"
                 self.denials.append({"name": call.tool_name, "arguments": given})
             else:
                 outcome, text = await _execute(handler, args)
+                if outcome == "ok" and "path" in args:
+                    self._seen.add(self._file(args))
         self._record(call, given, outcome, text, time.monotonic() - begun)
         if outcome in ("failed", "denied") and loops.find(self.calls):
             text = f"{text}\n{self._hit('errors')}"
         return text
+
+    def _overwrites_unseen(self, name: str, args: dict[str, Any]) -> str | None:
+        """Why a file that the model has not seen in this run may not be replaced whole."""
+        file = self._file(args)
+        if name != "write_file" or file in self._seen or not file.is_relative_to(self.root):
+            return None
+        if not file.is_file() or not file.stat().st_size:
+            return None
+        return f"{args['path']} exists. Change a part with edit_file, or read_file it first."
+
+    def _file(self, args: dict[str, Any]) -> Path:
+        return Path(os.path.normpath(Path(self.root, str(args.get("path", "")))))
 
     def _hit(self, kind: str) -> str:
         """The first loop withdraws the tools for a turn; what to tell the model."""

@@ -67,17 +67,17 @@ def test_a_write_with_permission_is_done(agent: Command, codebase: Path) -> None
 
 def test_an_edit_changes_one_place_of_one_file(agent: Command, codebase: Path) -> None:
     before = (codebase / "pyproject.toml").read_text()
-    assert before.count('name = "tidewatch"') == 1
     done = agent(
         "ask",
-        'in pyproject.toml replace `name = "tidewatch"` with `name = "tidewatch2"`',
+        'in pyproject.toml replace `version = "0.7.2"` with `version = "0.8.0"`',
         "--permission-mode",
         "accept-edits",
         cwd=codebase,
     )
     assert done.returncode == 0, done.stderr
     after = (codebase / "pyproject.toml").read_text()
-    assert after == before.replace('name = "tidewatch"', 'name = "tidewatch2"')
+    assert after != before
+    assert after == before.replace('version = "0.7.2"', 'version = "0.8.0"')
 
 
 def test_php_is_linted(agent: Command) -> None:

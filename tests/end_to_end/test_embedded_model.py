@@ -3,13 +3,15 @@
 import hashlib
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.serving import local
-from agent_tools import TOOLS
+from agent.serving import blas, local
+from agent.serving.chat import render
+from agent_tools import TOOLS, Workspace
 
 FOLDER = Path(__file__).parents[2] / "src" / "agent" / "embedded"
 QUESTIONS = [
@@ -26,7 +28,8 @@ def offered() -> list[dict[str, Any]]:
 
     from agent.assistant import _bound
 
-    definitions = [Tool(_bound(tool, None), name=tool.__name__).tool_def for tool in TOOLS]  # type: ignore[arg-type]
+    place = Workspace(FOLDER)
+    definitions = [Tool(_bound(tool, place), name=tool.__name__).tool_def for tool in TOOLS]
     return [
         {
             "type": "function",
@@ -48,15 +51,15 @@ def test_the_card_names_the_weights_it_describes() -> None:
 
 def test_a_grammar_does_not_change_what_the_model_says_anyway() -> None:
     """Constrained decoding admits the model's own tokens, so nothing is lost by it."""
+    blas.use_fast_blas()
+    import mlx.core as mx
     from mlx_lm import generate, load
     from openai import OpenAI
 
-    from agent.serving.chat import render
-
-    with local.start("embedded", None) as endpoint:
+    with closing(local.start("embedded", None)) as endpoint:
         client = OpenAI(base_url=endpoint.base_url, api_key=endpoint.token)
         model, tokenizer = load(str(FOLDER))
-        model.set_dtype(__import__("mlx.core").core.float32)
+        model.set_dtype(mx.float32)
         for question in QUESTIONS:
             messages: Any = [{"role": "user", "content": question}]
             tools: Any = offered()
