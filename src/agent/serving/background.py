@@ -55,7 +55,7 @@ def find_or_start(ref: str, adapter: str | None = None, keep_alive: float = 300.
     place = Place(weights.signature(ref, adapter))
     with place.looking():
         found = place.living()
-        if found is not None and not _answers(found):
+        if found is not None and not _accepts(found):
             _end(place, found)
             found = None
         return found or _start(place, ref, adapter, keep_alive)
@@ -98,11 +98,9 @@ class Place:
         with _lock(self._looking, fcntl.LOCK_EX):
             yield
 
-    @contextlib.contextmanager
-    def alive(self) -> Iterator[None]:
-        """Held by the server until its end; waits for the end of one before it."""
-        with _lock(self._alive, fcntl.LOCK_EX):
-            yield
+    def hold(self) -> None:
+        """Be the server until this process ends; waits for the end of one before it."""
+        fcntl.flock(os.open(self._alive, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
 
     def living(self) -> Background | None:
         """What the state file says, if its server lives; a stale file is removed."""
@@ -200,16 +198,20 @@ def _converse(server: "subprocess.Popen[bytes]", order: str) -> str:
         return server.stdout.readline().decode().strip()
 
 
-def _answers(endpoint: Background) -> bool:
-    """Whether it still answers; asking also begins its idle time anew."""
+def _accepts(endpoint: Background) -> bool:
+    """Whether it takes requests, which also begins its idle time anew.
+
+    A busy server may be slow to answer; it is alive all the same. One that ends refuses.
+    """
     address = urlsplit(endpoint.base_url)
     assert address.hostname is not None
-    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=5)
     try:
-        connection.request(
-            "GET", "/v1/models", headers={"Authorization": f"Bearer {endpoint.token}"}
-        )
+        token = {"Authorization": f"Bearer {endpoint.token}"}
+        connection.request("GET", "/v1/models", headers=token)
         return connection.getresponse().status == 200
+    except TimeoutError:
+        return True
     except (OSError, http.client.HTTPException):
         return False
     finally:
@@ -234,33 +236,33 @@ def main() -> None:
 
     order: dict[str, Any] = json.load(sys.stdin)
     place = Place(order["key"])
-    with place.alive():
-        listener = bind("127.0.0.1", 0)
-        try:
-            engine = start_engine(order["ref"], order["adapter"])
-            served = engine.wait_ready()
-        except LoadError as error:
-            print(error, flush=True)
-            sys.exit(1)
-        endpoint = Background(
-            base_url=base_url(listener),
-            token=secrets.token_urlsafe(32),
-            model=served.identity.id,
-            weights=served.identity.weights,
-            ref=order["ref"],
-            pid=os.getpid(),
-            started=time.time(),
-            keep_alive=order["keep_alive"],
-        )
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
-        try:
-            place.write(endpoint)
-            print("ready", flush=True)
-            _leave_stdout()
-            run_until_idle(engine, listener, endpoint.token, order["keep_alive"], place)
-        finally:
-            place.state.unlink(missing_ok=True)
-            engine.close()
+    place.hold()
+    listener = bind("127.0.0.1", 0)
+    try:
+        engine = start_engine(order["ref"], order["adapter"])
+        served = engine.wait_ready()
+    except LoadError as error:
+        print(error, flush=True)
+        sys.exit(1)
+    endpoint = Background(
+        base_url=base_url(listener),
+        token=secrets.token_urlsafe(32),
+        model=served.identity.id,
+        weights=served.identity.weights,
+        ref=order["ref"],
+        pid=os.getpid(),
+        started=time.time(),
+        keep_alive=order["keep_alive"],
+    )
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    try:
+        place.write(endpoint)
+        print("ready", flush=True)
+        _leave_stdout()
+        run_until_idle(engine, listener, endpoint.token, order["keep_alive"], place)
+    finally:
+        place.state.unlink(missing_ok=True)
+        engine.close()
 
 
 def _leave_stdout() -> None:
