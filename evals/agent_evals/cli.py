@@ -21,6 +21,9 @@ from agent_evals import report, suite
 from agent_evals.run import Runner, Scored
 from agent_evals.score import score
 
+# Seconds of silence: on a busy machine slowness must not count as a wrong answer.
+_PATIENCE = 3600.0
+
 
 def main(argv: Sequence[str]) -> int:
     """Run `agent bench ARGV`; returns the exit code (see `agent.exits`)."""
@@ -104,6 +107,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         api_key=os.environ.get("AGENT_API_KEY") or None,
         permission_mode="accept-edits",
         keep_alive=0.0,
+        timeout=_PATIENCE,
     )
 
 
