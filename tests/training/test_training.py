@@ -164,7 +164,7 @@ KINDS = ["mlx", pytest.param("torch", marks=pytest.mark.torch)]
 def test_eight_rows_are_learned_exactly_and_what_is_served_answers_them(
     kind: str, folder: Path, encoder: Encoder, examples: list[Example], tmp_path: Path
 ) -> None:
-    schedule = Schedule(tokens=120 * 1024, tokens_per_batch=1024)
+    schedule = Schedule(tokens=90 * 1024, tokens_per_batch=1024)
     checkpoint = tmp_path / "learned.safetensors"
     figures = run_phase(
         backend(kind, schedule), examples, schedule, checkpoint, examples, report=lambda text: None
