@@ -21,6 +21,10 @@ FILES = {
     "        return self.items.append(item)\n\n\nclass GiftCart(BaseCart):\n    pass\n",
     "web/Controller.php": "<?php\n\nclass Controller extends BaseController\n{\n"
     "    public function index($request)\n    {\n        return $this->view;\n    }\n}\n",
+    "package.json": '{\n  "name": "shop",\n  "scripts": {\n    "build": "vite build",\n'
+    '    "test": "jest"\n  }\n}\n',
+    "Makefile": "SRC := shop\n\ntest:\n\tpytest\n\nrelease: test\n\ttwine upload\n",
+    "CHANGELOG.md": "# Changes\n\n## 1.4.2 - 2024-05-01\n\n- Gift carts can be empty.\n",
     "web/broken.php": "<?php\n\nfunction broken( {\n",
 }
 
@@ -54,6 +58,24 @@ def ask(shop: Codebase, intent: str, **slots: str) -> Run:
         ("find_ext", {"language": "PHP"}, "2 files: `web/Controller.php`, `web/broken.php`."),
         ("version", {}, '`version = "1.4.2"` (`pyproject.toml:3`).'),
         ("dependencies", {}, "The dependencies start at `pyproject.toml:5`: `redis`, `rich`."),
+        ("npm_scripts", {}, "`build`, `test` (`package.json`)."),
+        ("composer_scripts", {}, "composer.json does not exist. List files with find_files."),
+        ("make_targets", {}, "`test`, `release` (`Makefile`)."),
+        ("tasks", {}, "`test`, `release` (`Makefile`)."),
+        ("changelog", {},
+         "`## 1.4.2 - 2024-05-01`: `- Gift carts can be empty.` (`CHANGELOG.md`)."),
+        ("database", {}, "`redis`: 2 matches in 2 files: `pyproject.toml:6`, `shop/cart.py:3`."),
+        ("routes", {}, "I found no route here."),
+        ("exists_feature", {"word": "gift"},
+         "Yes: `gift` occurs: 2 matches in 2 files: `CHANGELOG.md:5`, `shop/cart.py:17`."),
+        ("exists_feature", {"word": "kafka"}, "No: `kafka` does not occur in this codebase."),
+        ("explain_method", {"class": "BaseCart", "function": "add_item"},
+         "`add_item` is defined in `shop/cart.py` at line 11: "
+         "`def add_item(self, item, count=1):`. It returns `self.items.append(item)`."),
+        ("read_line", {"file": "cart.py", "line": "5"},
+         "Line 5 of `shop/cart.py`: `MAX_ITEMS = 40`"),
+        ("edit_delete", {"file": "cart.py", "old": "MAX_ITEMS = 40"},
+         "Edited shop/cart.py at line 5."),
         ("write_empty", {"newfile": "notes.md"}, "Created notes.md (0 lines)."),
         ("edit_constant", {"constant": "MAX_ITEMS", "value": "50", "file": "shop/cart.py"},
          "Edited shop/cart.py at line 5."),
@@ -77,7 +99,7 @@ def test_a_missing_name_is_looked_for_once_more_and_then_said_to_be_missing(
 ) -> None:
     run = ask(shop, "define", **{"class": "WishList"})
     assert [result for _, _, result in run.calls] == ["No matches.", "No matches."]
-    assert run.answer.startswith("I found no definition of `WishList`.")
+    assert run.answer == "`WishList` does not occur in this codebase."
 
 
 def test_php_is_really_checked(shop: Codebase) -> None:

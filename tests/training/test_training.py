@@ -16,8 +16,9 @@ from agent_training.batches import Example, collate, epoch
 from agent_training.dataset import Encoder, Weights
 from agent_training.export import export
 from agent_training.loop import Schedule, TrainingError, run_phase
+from agent_training.names import kind_of
 from agent_training.shape import Shape
-from agent_training.swapping import _kind, practise
+from agent_training.swapping import practise
 
 SHAPE = Shape(vocab_size=640, hidden_size=64, layers="ca", heads=2, kv_heads=1, ffn_size=96)
 NAMES = ["find_file", "Parser", "HTTPClient", "retry_after", "OrderQueue", "to_json", "Lexer", "Io"]
@@ -125,11 +126,11 @@ def test_copying_practice_keeps_the_decision_and_swaps_one_name_in_question_and_
     practised = list(practise(rows(), share=1.0, seed=0))
     names = set()
     for before, row in zip(rows(), practised, strict=True):
-        question, answer = row["messages"]
+        question, answer, *_ = row["messages"]
         (made,) = answer["tool_calls"]
         name = json.loads(made["function"]["arguments"])["pattern"]
         assert question["content"] == f"where is {name}?"
-        assert _kind(name) == _kind(before["messages"][0]["content"][9:-1])
+        assert kind_of(name) == kind_of(before["messages"][0]["content"][9:-1])
         names.add(name)
     assert names - set(NAMES)
     assert list(practise(rows(), share=0.0, seed=0)) == rows()

@@ -12,6 +12,20 @@ MISSING_SHARE = 0.06
 MISSING_SEARCH_SHARE = 0.13
 """The same for the plainest ones: the practice in copying hard names."""
 QUALIFIED_SHARE = 0.06
+ROOT_SHARE = 0.3
+"""Of the files to open, how many lie at the top, some of them without an ending."""
+SHORT_SHARE, MISSPELT_SHARE = 0.15, 0.04
+"""Of the files to open, how many are named without their folder, or with a slip."""
+ABSENT_WORD_SHARE = {"exists_feature": 0.45, "feature": 0.12}
+_OPENS = {"read", "explain_file", "count_lines", "read_head", "lint_file"}
+_CHANGES = {"edit_replace", "edit_delete"}
+_ABSENT_WORDS = """mutex semaphore websocket webhook graphql grpc oauth captcha cron daemon async
+coroutine thread goroutine recursion memoization pagination throttling sharding encryption checksum
+kafka rabbitmq redis postgres mongodb sqlite docker kubernetes terraform prometheus sentry telemetry
+bitmap trie heap quaternion barcode invoice coupon refund currency timezone holiday geocoding
+thumbnail watermark video podcast bluetooth modem blockchain ledger auction lottery telegram slack
+dark-mode autocomplete drag-and-drop undo spellcheck transliteration leap-year singleton mock
+""".split()  # noqa: SIM905
 _MISSABLE = {
     "define", "usages", "exists_symbol", "bare", "show_symbol", "explain_symbol", "subclasses",
     "find_file", "exists_file", "read", "explain_file", "value_of", "signature_of", "methods_of",
@@ -48,6 +62,10 @@ def fill(intent: str, slots: list[str], code: Codebase, rng: random.Random) -> d
     filled |= _place(intent, names, code, rng)
     if "old" in names:
         filled |= _edit(code, rng)
+    if "file" in names and intent in _OPENS and rng.random() < ROOT_SHARE:
+        filled |= _root_file(code, rng)
+    if "word" in names and rng.random() < ABSENT_WORD_SHARE.get(intent, 0):
+        filled["word"] = rng.choice(_ABSENT_WORDS)
     for name in ("class", "base", "function", "constant", "symbol"):
         if name in names and name not in filled:
             symbol = _symbol(name, intent, names, code, rng, filled)
@@ -62,6 +80,8 @@ def fill(intent: str, slots: list[str], code: Codebase, rng: random.Random) -> d
             filled[name] = _simple(name, code, rng, filled)
     if missing:
         _spoil(filled, rng, code)
+    elif intent in _OPENS | _CHANGES | {"read_line", "read_lines"}:
+        _shorten(filled, intent, code, rng)
     if any(_RESERVED_WORD.search(value) for value in filled.values()):
         raise Unusable("names a reserved codebase")
     return {name: filled[name] for name in dict.fromkeys(slots)}
@@ -145,13 +165,18 @@ def _symbol(
     pool = code.of_kind(kind)
     if kind == "constant" and intent in ("value_of", "edit_constant"):
         pool = [s for s in pool if re.fullmatch(r"['\"]?[\w./ -]{1,30}['\"]?", s.value)]
-    if intent in ("value_of", "signature_of", "show_symbol", "explain_symbol", "methods_of"):
+    if intent in ("value_of", "signature_of", "show_symbol", "explain_symbol", "methods_of",
+                  "explain_method"):  # fmt: skip
         seen: dict[str, int] = {}
         for symbol in pool:
             seen[symbol.name] = seen.get(symbol.name, 0) + 1
         pool = [symbol for symbol in pool if seen[symbol.name] <= 3]
     if "class" in filled and slot == "function":
-        pool = [symbol for symbol in pool if symbol.owner == filled["class"]] or pool
+        owned = [symbol for symbol in pool if symbol.owner == filled["class"]]
+        pool = owned if intent == "explain_method" else owned or pool
+    if slot == "class" and intent == "explain_method":
+        owners = {symbol.owner for symbol in code.of_kind("function")}
+        pool = [symbol for symbol in pool if symbol.name in owners]
     symbol = _pick(pool, rng, f"no {kind} here")
     for _ in range(8):
         tested = "test" in symbol.file.lower() and rng.random() < 0.7
@@ -272,6 +297,25 @@ def _edit(code: Codebase, rng: random.Random) -> dict[str, str]:
         "old": old,
         "new": old[: found.start()] + replacement + old[found.end() :],
     }
+
+
+def _root_file(code: Codebase, rng: random.Random) -> dict[str, str]:
+    files = [f for f in code.files if "/" not in f and code.line_counts[f] >= 3]
+    return {"file": rng.choice(files)} if files else {}
+
+
+def _shorten(filled: dict[str, str], intent: str, code: Codebase, rng: random.Random) -> None:
+    """A file as people name it: without its folder where no other has its name, or misspelt."""
+    for name in {"file", "phpfile"} & filled.keys():
+        path = Path(filled[name])
+        alike = sum(file.endswith(f"/{path.name}") or file == path.name for file in code.files)
+        draw = rng.random()
+        if draw < SHORT_SHARE and alike == 1 and len(path.parts) > 1:
+            filled[name] = path.name
+        elif draw > 1 - MISSPELT_SHARE and intent in _OPENS and len(path.stem) > 5:
+            at = rng.randrange(1, len(path.stem) - 1)
+            slip = path.stem[:at] + path.stem[at + 1 :]
+            filled[name] = str(path.with_name(slip + path.suffix))
 
 
 def _new_file(code: Codebase, rng: random.Random) -> str:

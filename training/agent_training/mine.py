@@ -1,5 +1,6 @@
 """A quick symbol index of one codebase: what questions about it can name."""
 
+import json
 import re
 import subprocess
 from collections import Counter, defaultdict
@@ -174,11 +175,21 @@ def _bases(rest: str) -> tuple[str, ...]:
     return tuple(tail for tail in tails if tail.isidentifier())
 
 
+def _json_packages(text: str) -> list[str]:
+    try:
+        manifest = json.loads(text)
+    except ValueError:
+        return []
+    tables = ("dependencies", "devDependencies", "peerDependencies", "require", "require-dev")
+    return [name for table in tables for name in manifest.get(table) or {}]
+
+
 def _manifest_packages(root: Path) -> list[str]:
     found: set[str] = set()
     for name in ("pyproject.toml", "setup.cfg", "package.json", "composer.json", "go.mod"):
         path = root / name
         if path.is_file():
             text = path.read_text(encoding="utf-8", errors="replace")
-            found.update(re.findall(r"^\s*[\"']([a-z][\w./@-]+)[\"'<>=~! ]", text, re.M)[:60])
+            listed = re.findall(r"^\s*[\"']([a-z][\w./@-]+)[\"'<>=~! ]", text, re.M)
+            found.update((_json_packages(text) if path.suffix == ".json" else listed)[:60])
     return sorted(name for name in found if not name.startswith("./") and len(name) > 2)

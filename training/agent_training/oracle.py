@@ -40,7 +40,9 @@ class Executor:
         return self._memory[key]
 
     def _write(self, tool: str, arguments: dict[str, Any]) -> str:
-        """Changes happen to a copy of the one file they touch."""
+        """Changes happen to a copy of the one file they touch; a missing one cannot be edited."""
+        if tool == "edit_file" and not (self._codebase.root / arguments["path"]).is_file():
+            return _call(self._workspace, tool, arguments)
         with tempfile.TemporaryDirectory() as folder:
             source, copy = self._codebase.root / arguments["path"], Path(folder, arguments["path"])
             if source.is_file():

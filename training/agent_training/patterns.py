@@ -2,7 +2,7 @@
 
 import re
 
-CLASSES = r"^\s*(abstract |final |export |default )*class\s+\w+"
+CLASSES = r"^\s*(abstract |final |export |default )*class\s+\w+|^type \w+ struct"
 FUNCTIONS = (
     r"^\s*(export |async |public |private |protected |static )*(def|function|func|fn)\s+[\w(&]"
 )
@@ -18,6 +18,13 @@ INSTALL = r"(pip|npm|yarn|composer|go|apt|make) (install|get|add|require|run|bui
 AUTHORS = "(?i)author|email"
 DEPENDENCIES = r'\bdependencies\b|install_requires|"require"|^require \('
 RUNTIME = r'requires-python|python_requires|"php"|"node"|^go '
+ROUTES = (
+    r"Route::|@\w+\.(route|get|post|put|delete)\(|add_url_rule|add_route|\bpath\(['\"]"
+    r"|\b(app|router|route|group|mux|server|api|r)\.(get|post|put|patch|delete|all|route|Handle\w*"
+    r"|Get|Post|Put|Delete|GET|POST|PUT|DELETE)\("
+)
+COMMANDS = r"add_parser\(|add_command|@\w*\.?command\b|\.command\(|\$signature|AddCommand|setName\("
+DATABASE = "(?i)mysql|postgres|sqlite|mongo|redis"
 ENTRY_POINT = r'scripts|entry_points|"main"|"bin"'
 
 MANIFESTS = "{pyproject.toml,setup.py,setup.cfg,composer.json,package.json,go.mod}"
@@ -25,13 +32,15 @@ DOCUMENTS = "*.{md,rst,txt}"
 CONFIGURATION = "*.{json,yaml,yml,toml,ini,cfg,env}"
 TEST_FILES = "*{test,Test,spec}*"
 SOURCES = "*.{py,php,js,ts,go,java,rb,rs,c,cpp}"
-TEMPLATES = "*.{html,htm,phtml,tpl,twig,ejs,hbs,mako}"
+TEMPLATES = "*.{html,htm,phtml,tpl,twig,ejs,hbs,mako,blade.php}"
 DOCKER = "*{ockerfile,docker-compose,compose.y}*"
 CI = "{.github/workflows/*,.gitlab-ci.yml,.travis.yml,Jenkinsfile,azure-pipelines.yml}"
 MIGRATIONS = "**/*migration*/**"
 README = "README*"
 GUIDES = "{README,INSTALL,CONTRIBUTING}*"
 LICENSE = "{LICENSE,LICENCE,COPYING}*"
+CHANGELOG = "{CHANGELOG,CHANGES,HISTORY,NEWS}*"
+TASKS = "{Makefile,package.json,composer.json,tox.ini,noxfile.py,Taskfile.yml,justfile}"
 
 _DEFINERS = "class|interface|trait|enum|struct|type|def|function|func|fn|const|let|var"
 
@@ -53,7 +62,8 @@ def define(name: str) -> str:
 
 
 def usages(name: str) -> str:
-    return rf"\b{literal(name)}\b"
+    # In brackets, for a tokenizer that would read `b` and a lower-case name as one word.
+    return rf"\b({literal(name)})\b"
 
 
 def subclasses(name: str) -> str:

@@ -109,7 +109,8 @@ class Pipeline:
         """Dialogues: when to look, how to call, what to answer."""
         from agent_training import loop
         from agent_training.dataset import Encoder, Weights, read_rows
-        from agent_training.swapping import pieces_of, practise
+        from agent_training.names import pieces_of
+        from agent_training.swapping import practise
 
         options = self.settings["instruct"]
         encoder = Encoder(self.work / "tokenizer", Weights(), int(options["max_tokens"]))

@@ -9,6 +9,7 @@ VISIBLE = 1500
 _SUMMARY = re.compile(r"^(\d+) match(?:es)? in (\d+) files?")
 _HIT = re.compile(r"^(.+?):(\d+): ?(.*)$")
 _FILES = re.compile(r"^(\d+) files?")
+_MEANT = re.compile(r"^Error: .* does not exist\. Did you mean (\S+)\?$")
 _READ = re.compile(r"^(.+): lines (\d+)-(\d+) of (\d+)")
 
 
@@ -64,6 +65,12 @@ def files(result: str) -> tuple[int, list[str]]:
     if summary is None:
         return 0, []
     return int(summary[1]), [line for line in visible_lines(result)[1:] if line[:1] != "["]
+
+
+def meant(result: str) -> str | None:
+    """The one path that a tool suggests in place of a missing one."""
+    suggested = _MEANT.match(result)
+    return suggested[1] if suggested else None
 
 
 def excerpt(result: str) -> Excerpt | None:

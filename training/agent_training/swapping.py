@@ -1,7 +1,7 @@
-"""Copying practice: the same question and call with another name in both.
+"""Copying practice: the same dialogue with other names, or other text, in all its turns.
 
-A small model must learn to copy whatever name stands in the question, not the few thousand names
-it has seen. Only the first call is kept: its result would be another one.
+A small model must learn to copy whatever stands in the question or in a result, not the few
+thousand names that it has seen.
 """
 
 from __future__ import annotations
@@ -10,59 +10,70 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from agent_training.tokenizer import BOILERPLATE
+from agent_training.names import COMMON, NAME, another, invented, kind_of, whole
 
 Row = dict[str, Any]
+Change = Callable[[str], str]
 
-NAME = re.compile(r"[A-Za-z0-9_][\w./-]*\w", re.ASCII)  # Chinese glues its words to names
-COMMON = {word for text in BOILERPLATE for word in re.findall(r"\w+", text)}
 # How often a path loses its folders: people ask about files at the root more than about others.
 AT_THE_ROOT = 0.3
-KINDS = (
-    ("path", re.compile(r"[\w.-]+(/[\w.-]+)+")),
-    ("file", re.compile(r"[\w-]+\.[A-Za-z]\w*")),
-    ("constant", re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|[A-Z]{3,}")),
-    ("snake", re.compile(r"_*[a-z][a-z0-9]*(_[a-z0-9]+)+")),
-    ("pascal", re.compile(r"[A-Z][a-z0-9]+([A-Z]+[a-z0-9]*)*|[A-Z]+[a-z]\w*")),
-    ("camel", re.compile(r"[a-z][a-z0-9]*([A-Z]+[a-z0-9]*)+")),
-    ("word", re.compile(r"[a-z]{4,}")),
-)
+_PATH = re.compile(r"(?:[\w-]+/)*[\w-]+\.[A-Za-z]\w*")
+_HIT = re.compile(r"^[^\n:]+:\d+: *(\S[^\n]{3,70})$", re.MULTILINE)
+_TEXTS = ("content", "old", "new")
 
 
-def pieces_of(tokens: Iterable[str]) -> list[str]:
-    """The pieces of words in a vocabulary, in lower case, each once."""
-    return sorted({token.lower() for token in tokens if re.fullmatch(r"[A-Za-z]{2,}", token)})
+@dataclass(frozen=True)
+class Material:
+    """What new names and texts are made of: names by kind, lines of code, pieces of words."""
+
+    names: dict[str, list[str]]
+    lines: list[str]
+    pieces: Sequence[str]
 
 
 def practise(rows: list[Row], share: float, seed: int, pieces: Sequence[str] = ()) -> Iterator[Row]:
-    """Each row as it is, or, for a random `share` of the tool dialogues, with its first call only
-    and, where one name is copied from the question, another name of the same kind in its place.
+    """Each row as it is, or, for a random `share` of the tool dialogues, a variant of it.
 
-    `pieces`: of words, for names that exist nowhere.
+    A variant ends with the first call and asks for another name or text, or (one in six) is whole
+    and has its names and paths replaced in every turn. `pieces`: of words, for names that exist
+    nowhere.
     """
     rng = random.Random(seed)
-    pool = _pool(rows)
+    material = gather(rows, pieces)
     for row in rows:
         first = _first_call(row)
         if first is None or rng.random() >= share:
             yield row
             continue
-        turns = row["messages"][: first + 1]
-        name = _copied(turns)
-        if name is not None:
-            new = _another(name, pool, pieces, rng)
-            if _opens_file(turns[-1]) and rng.random() < AT_THE_ROOT:
-                new = PurePosixPath(new).name
-            turns = _renamed(turns, name, new)
-        yield row | {"messages": turns}
+        turns = row["messages"]
+        change = _renaming(turns, first, material, rng)
+        if rng.random() < 1 / 6:
+            yield row | {"messages": _changed(turns, change)}
+            continue
+        turns = turns[: first + 1]
+        texts = _texts(turns, material, rng)
+        yield row | {"messages": _changed(turns, lambda text: texts(change(text)))}  # noqa: B023
 
 
-def _opens_file(turn: Row) -> bool:
-    return turn["tool_calls"][0]["function"]["name"] not in {"grep", "find_files"}
+def gather(rows: Iterable[Row], pieces: Sequence[str]) -> Material:
+    """The names that questions and calls share, and short lines of code from the results."""
+    names: dict[str, set[str]] = defaultdict(set)
+    lines: set[str] = set()
+    for row in rows:
+        first = _first_call(row)
+        if first is None:
+            continue
+        if name := _copied(row["messages"][: first + 1]):
+            names[kind_of(name) or ""].add(name)
+        for turn in row["messages"][first:]:
+            if turn["role"] == "tool" and len(lines) < 50_000:
+                lines.update(line for line in _HIT.findall(turn["content"]) if "`" not in line)
+    return Material({kind: sorted(found) for kind, found in names.items()}, sorted(lines), pieces)
 
 
 def _first_call(row: Row) -> int | None:
@@ -70,80 +81,86 @@ def _first_call(row: Row) -> int | None:
     return next(calls, None)
 
 
+def _arguments(turn: Row) -> dict[str, Any]:
+    arguments: dict[str, Any] = json.loads(turn["tool_calls"][0]["function"]["arguments"])
+    return arguments
+
+
 def _copied(turns: list[Row]) -> str | None:
     """The longest name of the question that stands in the call's arguments too."""
-    arguments = json.loads(turns[-1]["tool_calls"][0]["function"]["arguments"])
-    values = "\n".join(value for value in arguments.values() if isinstance(value, str))
+    values = "\n".join(v for v in _arguments(turns[-1]).values() if isinstance(v, str))
     names = set(NAME.findall(turns[-2]["content"] or "")) - COMMON
-    copied = [n for n in names if _kind(n) and _whole(n).search(values)]
+    copied = [n for n in names if kind_of(n) and whole(n).search(values)]
     return max(copied, key=len, default=None)
 
 
-def _kind(name: str) -> str | None:
-    """Shape of a name; of files also the extension, for nobody lints a .toml as PHP."""
-    kind = next((kind for kind, shape in KINDS if shape.fullmatch(name)), None)
-    return f"{kind}{PurePosixPath(name).suffix}" if kind in {"path", "file"} else kind
+def _renaming(turns: list[Row], first: int, material: Material, rng: random.Random) -> Change:
+    """Another name for the one asked about, and for every folder and file that answers cite."""
+    new: dict[str, str] = {}
+    name = _copied(turns[: first + 1])
+    if name is not None:
+        new[name] = another(name, material.names[kind_of(name) or ""], material.pieces, rng)
+        call = turns[first]["tool_calls"][0]["function"]["name"]
+        if call not in {"grep", "find_files"} and rng.random() < AT_THE_ROOT:
+            new[name] = PurePosixPath(new[name]).name
+    if material.pieces:
+        taken = set(re.findall(r"\w+", turns[first - 1]["content"] or "")) | COMMON
+        said = "\n".join(turn["content"] or "" for turn in turns[first:] if turn["role"] != "tool")
+        cited = _PATH.findall(said)
+        parts = {part for path in cited for part in path.rpartition(".")[0].split("/")}
+        for part in sorted(parts - taken):
+            if len(part) > 3:
+                new[part] = invented(part, material.pieces, rng)
+    if not new:
+        return lambda text: text
+    # In one pass, longest first: a new name must not be renamed again.
+    ordered = sorted(new, key=len, reverse=True)
+    either = re.compile("|".join(whole(old).pattern for old in ordered), re.ASCII)
+    return lambda text: either.sub(lambda match: new[match[0]], text)
 
 
-def _pool(rows: Iterable[Row]) -> dict[str, list[str]]:
-    names: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        first = _first_call(row)
-        if first is not None:
-            name = _copied(row["messages"][: first + 1])
-            if name is not None:
-                names[_kind(name) or ""].add(name)
-    return {kind: sorted(found) for kind, found in names.items()}
+def _texts(turns: list[Row], material: Material, rng: random.Random) -> Change:
+    """Other text in place of what is to be written or edited, where the question quotes it."""
+    question = turns[-2]["content"] or ""
+    old = [v for k, v in _arguments(turns[-1]).items() if k in _TEXTS and v and v in question]
+    if not old or not material.lines or not material.pieces or rng.random() < 0.2:
+        return lambda text: text
+    fresh = _fresh(material, rng)
+    new = {text: fresh for text in old[:1]}
+    for text in old[1:]:
+        other = invented(fresh, material.pieces, rng) if rng.random() < 0.6 else fresh
+        new[text] = other if other != fresh else _fresh(material, rng)
+    either = re.compile("|".join(re.escape(t) for t in sorted(new, key=len, reverse=True)))
+    return lambda text: either.sub(lambda match: new[match[0]], text)
 
 
-def _another(
-    name: str, pool: dict[str, list[str]], pieces: Sequence[str], rng: random.Random
-) -> str:
-    """A name of the same kind: one that exists, one spliced from two, or one made of pieces.
-
-    A piece of a word that the model never copied is a piece that it cannot copy.
-    """
-    kind = _kind(name) or ""
-    names = pool[kind]
-    one = rng.choice(names)
+def _fresh(material: Material, rng: random.Random) -> str:
+    """A line of code, the same with other words in it, or words of random pieces."""
     draw = rng.random()
-    if draw < 0.25:
-        return one
-    if draw < 0.5 or not pieces:
-        head, tail = _parts(one), _parts(rng.choice(names))
-        made = "".join(head[: max(1, len(head) - 1)] + tail[-1:])
-    else:
-        made = _invented(one, pieces, rng)
-    return made if _kind(made) == kind else one
+    line = rng.choice(material.lines)
+    if draw < 0.35:
+        return line
+    if draw < 0.65:
+        return invented(line, material.pieces, rng)
+    words = ("".join(rng.choices(material.pieces, k=rng.randint(1, 2))) for _ in range(9))
+    return " ".join(list(words)[: rng.randint(1, 9)])
 
 
-def _parts(name: str) -> list[str]:
-    return [part for part in re.split(r"(?<=[/_])|(?=\.)|(?<=[a-z0-9])(?=[A-Z])", name) if part]
+def _changed(turns: list[Row], change: Change) -> list[Row]:
+    return [_changed_turn(turn, change) for turn in turns]
 
 
-def _invented(model: str, pieces: Sequence[str], rng: random.Random) -> str:
-    """`model` with random pieces of words in place of some of its own, in the same case."""
-    stem, dot, suffix = model.rpartition(".") if "." in model else (model, "", "")
-
-    def piece(match: re.Match[str]) -> str:
-        if rng.random() < 0.3:
-            return match[0]
-        new = rng.choice(pieces)
-        if match[0].isupper() and len(match[0]) > 1:
-            return new.upper()
-        return new.capitalize() if match[0][0].isupper() else new
-
-    return re.sub(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", piece, stem) + dot + suffix
+def _changed_turn(turn: Row, change: Change) -> Row:
+    made = turn | {"content": change(turn["content"] or "")}
+    if turn.get("tool_calls"):
+        made["tool_calls"] = [
+            call | {"function": _changed_call(call["function"], change)}
+            for call in turn["tool_calls"]
+        ]
+    return made
 
 
-def _whole(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.ASCII)
-
-
-def _renamed(turns: list[Row], old: str, new: str) -> list[Row]:
-    whole = _whole(old)
-    question = turns[-2] | {"content": whole.sub(lambda _: new, turns[-2]["content"])}
-    (call,) = turns[-1]["tool_calls"]
-    arguments = whole.sub(lambda _: new, call["function"]["arguments"])
-    function = call["function"] | {"arguments": arguments}
-    return [*turns[:-2], question, turns[-1] | {"tool_calls": [call | {"function": function}]}]
+def _changed_call(function: Row, change: Change) -> Row:
+    arguments = json.loads(function["arguments"])
+    made = {k: change(v) if isinstance(v, str) else v for k, v in arguments.items()}
+    return function | {"arguments": json.dumps(made, ensure_ascii=False)}

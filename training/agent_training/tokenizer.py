@@ -82,6 +82,11 @@ PATTERNS = (
     patterns.RUNTIME,
     patterns.ENTRY_POINT,
     patterns.GUIDES,
+    patterns.CHANGELOG,
+    patterns.TASKS,
+    patterns.ROUTES,
+    patterns.COMMANDS,
+    patterns.DATABASE,
 )
 BOILERPLATE = CALL_SKELETON + tuple(json.dumps(p, ensure_ascii=False)[1:-1] for p in PATTERNS)
 

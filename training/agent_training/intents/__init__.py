@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agent_training import patterns
-from agent_training.intents import changes, documents, followups, listings, symbols
+from agent_training.intents import changes, documents, facts, followups, listings, symbols
 from agent_training.oracle import Run
 
 INTENTS: dict[str, Callable[[Run], str]] = {
@@ -14,8 +14,10 @@ INTENTS: dict[str, Callable[[Run], str]] = {
     "importers": symbols.importers,
     "text": symbols.text,
     "feature": symbols.feature,
+    "exists_feature": symbols.exists_feature,
     "show_symbol": symbols.show_symbol,
     "explain_symbol": symbols.explain_symbol,
+    "explain_method": symbols.explain_symbol,
     "methods_of": symbols.methods_of,
     "bases_of": symbols.bases_of,
     "signature_of": symbols.signature_of,
@@ -64,6 +66,15 @@ INTENTS: dict[str, Callable[[Run], str]] = {
     "authors": documents.authors,
     "runtime_version": documents.runtime_version,
     "entry_point": documents.entry_point,
+    "npm_scripts": facts.scripts("package.json"),
+    "composer_scripts": facts.scripts("composer.json"),
+    "make_targets": facts.scripts("Makefile"),
+    "tasks": facts.tasks,
+    "changelog": facts.changelog,
+    "routes": facts.search(patterns.ROUTES, "route"),
+    "cli_commands": facts.search(patterns.COMMANDS, "command"),
+    "database": facts.database,
+    "web_framework": documents.dependencies,
     "lint_file": changes.lint_file,
     "lint_dir": changes.lint_dir,
     "lint_all": changes.lint_all,

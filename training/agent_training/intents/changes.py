@@ -29,12 +29,21 @@ def _edited(result: str) -> str:
 
 
 def edit_replace(run: Run) -> str:
-    path, old, new = run.slot("file"), run.slot("old"), run.slot("new")
-    return _edited(run.call("edit_file", path=path, old=old, new=new))
+    return _edit(run, run.slot("old"), run.slot("new"))
 
 
 def edit_delete(run: Run) -> str:
-    return _edited(run.call("edit_file", path=run.slot("file"), old=run.slot("old"), new=""))
+    return _edit(run, run.slot("old"), "")
+
+
+def _edit(run: Run, old: str, new: str) -> str:
+    """In the file meant, where only its folder was left out; a misspelt one is for the user."""
+    asked = run.slot("file")
+    result = run.call("edit_file", path=asked, old=old, new=new)
+    meant = results.meant(result)
+    if meant and meant.endswith(f"/{asked}"):
+        result = run.call("edit_file", path=meant, old=old, new=new)
+    return _edited(result)
 
 
 def edit_constant(run: Run) -> str:
@@ -53,7 +62,7 @@ def edit_constant(run: Run) -> str:
 
 
 def lint_file(run: Run) -> str:
-    return _linted(run, run.slot("phpfile", "file"))
+    return _linted(run, run.slot("phpfile", "file", "filename"))
 
 
 def lint_dir(run: Run) -> str:
@@ -66,6 +75,8 @@ def lint_all(run: Run) -> str:
 
 def _linted(run: Run, path: str) -> str:
     result = run.call("php_lint", path=path)
+    if meant := results.meant(result):
+        result = run.call("php_lint", path=meant)
     lines = [line for line in results.visible_lines(result) if line[:1] != "["]
     if result.startswith("No PHP files"):
         return "There are no PHP files here." if path == "." else lines[0]

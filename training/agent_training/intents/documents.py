@@ -20,7 +20,9 @@ def first_line(text: str) -> str:
 
 
 def _read(run: Run, **arguments: object) -> Excerpt | str:
-    result = run.call("read_file", path=run.slot("file", "phpfile"), **arguments)
+    result = run.call("read_file", path=run.slot("file", "phpfile", "filename"), **arguments)
+    if meant := results.meant(result):
+        result = run.call("read_file", path=meant, **arguments)
     part = results.excerpt(result)
     if part is None and not result.startswith("Error"):
         raise Unusable("nothing to read")

@@ -25,19 +25,19 @@ def _definitions(run: Run, name: str) -> Matches:
     return results.matches(run.call("grep", pattern=patterns.define(name), **run.where))
 
 
-def _broader(run: Run, name: str, missing: str) -> str:
-    """The one retry after `No matches.`, and the honest answer."""
+def _broader(run: Run, name: str) -> str:
+    """The one retry after `No matches.`, and the honest answer, the same for every question."""
     found = results.matches(run.call("grep", pattern=patterns.any_case(name)))
     if found.total:
-        return f"{missing} The name occurs elsewhere: {places(found)}."
-    return f"{missing} The name `{name}` does not occur in this codebase."
+        return f"I found no such thing; `{name}` occurs elsewhere: {places(found)}."
+    return f"`{name}` does not occur in this codebase."
 
 
 def define(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name, f"I found no definition of `{name}`.")
+        return _broader(run, name)
     return _defined(name, found)
 
 
@@ -61,7 +61,7 @@ def usages(run: Run) -> str:
     name = subject(run)
     found = results.matches(run.call("grep", pattern=patterns.usages(name), **run.where))
     if not found.total:
-        return _broader(run, name, f"I found no use of `{name}`.")
+        return _broader(run, name)
     return f"`{name}`: {places(found)}."
 
 
@@ -69,7 +69,7 @@ def count_usages(run: Run) -> str:
     name = subject(run)
     found = results.matches(run.call("grep", pattern=patterns.usages(name), **run.where))
     if not found.total:
-        return _broader(run, name, f"`{name}` is used 0 times.")
+        return _broader(run, name)
     counted = f"{plural(found.total, 'match')} in {plural(found.files, 'file')}"
     return f"`{name}` has {counted}."
 
@@ -78,7 +78,7 @@ def subclasses(run: Run) -> str:
     name = subject(run)
     found = results.matches(run.call("grep", pattern=patterns.subclasses(name), **run.where))
     if not found.total:
-        return _broader(run, name, f"Nothing extends `{name}` here.")
+        return _broader(run, name)
     names = [(m.group(1), hit) for hit in found.hits if (m := _NAME_OF_CLASS.search(hit.text))]
     return f"`{name}` is extended by {named_places(found, 'class', names)}."
 
@@ -87,7 +87,7 @@ def count_subclasses(run: Run) -> str:
     name = subject(run)
     found = results.matches(run.call("grep", pattern=patterns.subclasses(name), **run.where))
     if not found.total:
-        return _broader(run, name, f"Nothing extends `{name}` here.")
+        return _broader(run, name)
     return f"{plural(found.total, 'class')} in {plural(found.files, 'file')} extend `{name}`."
 
 
@@ -95,7 +95,7 @@ def exists_symbol(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return "No. " + _broader(run, name, f"I found no definition of `{name}`.")
+        return "No: " + _broader(run, name)
     return "Yes. " + _defined(name, found)
 
 
@@ -103,7 +103,7 @@ def show_symbol(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name, f"I found no definition of `{name}`.")
+        return _broader(run, name)
     return show(run, name, _first(found))
 
 
@@ -118,7 +118,7 @@ def explain_symbol(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name, f"I found no definition of `{name}`.")
+        return _broader(run, name)
     hit = _first(found)
     part = results.excerpt(run.call("read_file", path=hit.path, start=hit.line))
     if part is None:
@@ -158,7 +158,7 @@ def methods_of(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name, f"I found no definition of `{name}`.")
+        return _broader(run, name)
     hit = _first(found)
     part = results.excerpt(run.call("read_file", path=hit.path, start=hit.line))
     if part is None:
@@ -173,7 +173,7 @@ def bases_of(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name, f"I found no definition of `{name}`.")
+        return _broader(run, name)
     hit = _first(found)
     return f"{_relation(name, hit)} ({hit.place})."
 
@@ -198,7 +198,7 @@ def signature_of(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name, f"I found no definition of `{name}`.")
+        return _broader(run, name)
     hit = _first(found)
     if hit.text.count("(") > hit.text.count(")"):
         return show(run, name, hit)
@@ -209,7 +209,7 @@ def value_of(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name, f"I found no definition of `{name}`.")
+        return _broader(run, name)
     hit = _first(found)
     value = _VALUE.search(hit.text)
     if value is None or value.group(1)[-1] in "([{,\\.":
@@ -235,7 +235,7 @@ def importers(run: Run) -> str:
     module = run.slot("module")
     found = results.matches(run.call("grep", pattern=patterns.importers(module), **run.where))
     if not found.total:
-        return _broader(run, module, f"Nothing imports `{module}`.")
+        return _broader(run, module)
     return f"`{module}` is imported: {places(found)}."
 
 
@@ -251,5 +251,10 @@ def feature(run: Run) -> str:
     word = run.slot("word")
     found = results.matches(run.call("grep", pattern=patterns.any_case(word), **run.where))
     if not found.total:
-        return f"I found nothing about `{word}` in this codebase."
+        return f"`{word}` does not occur in this codebase."
     return f"`{word}` occurs: {places(found)}."
+
+
+def exists_feature(run: Run) -> str:
+    said = feature(run)
+    return ("No: " if said.endswith("codebase.") else "Yes: ") + said
