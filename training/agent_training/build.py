@@ -126,6 +126,11 @@ def _fitting_intents(root: Path) -> set[str]:
         ".github/workflows .travis.yml .gitlab-ci.yml": "find_ci",
         "**/*.json **/*.toml **/*.cfg **/*.yml": "find_config",
         "LICENSE* COPYING*": "license",
+        "CHANGELOG* CHANGES* HISTORY* NEWS*": "changelog",
+        "package.json": "npm_scripts",
+        "composer.json": "composer_scripts",
+        "Makefile": "make_targets",
+        "Makefile package.json composer.json tox.ini noxfile.py": "tasks",
     }  # fmt: skip
     found: set[str] = {intent for intents in needs.values() for intent in intents.split()}
     present = set()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.serving.copying import CopyBonus
 from agent.serving.grammar import Constraint
 from agent.serving.metrics import Metrics
 from agent.serving.prompt_cache import PromptCache
@@ -60,6 +61,7 @@ class Job:
     transcript: Transcript
     constraint: Constraint
     emit: Callable[[Event], None]
+    copying: CopyBonus | None = None
     cancelled: bool = False
     error: Exception | None = None
     cached: int = 0
@@ -68,7 +70,8 @@ class Job:
 
     def processors(self) -> list[Callable[[Any, Any], Any]]:
         """What shapes the logits; the constraint comes last, so that nothing undoes it."""
-        return [*self.sampling.processors(), self.constraint]
+        copying = [self.copying] if self.copying else []
+        return [*self.sampling.processors(), *copying, self.constraint]
 
     def cancel(self) -> None:
         """Nobody waits for this any more; safe from any thread, at any time."""

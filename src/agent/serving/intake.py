@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from agent.serving import toolcalls
 from agent.serving.chat import encode_prompt
+from agent.serving.copying import CopyBonus
 from agent.serving.engine import Event, Job
 from agent.serving.errors import ApiError
 from agent.serving.grammar import Constraint, GrammarError, Grammars
@@ -74,6 +75,7 @@ def prepare(
         ),
         constraint=Constraint(grammars, plan.matcher, plan.forced),
         emit=emit,
+        copying=CopyBonus(prompt, tokenizer, served.copy_bonus) if served.copy_bonus else None,
     )
 
 

@@ -88,10 +88,14 @@ class Tokenizer:
         return self._wrapper.think_start, self._wrapper.think_end
 
     @cached_property
+    def texts(self) -> list[str]:
+        """The text of each id by itself."""
+        return [self.backend.decode([number]) for number in range(self.size)]
+
+    @cached_property
     def blank_ids(self) -> list[int]:
         """Ids whose text is empty or white space only."""
-        texts = (self.backend.decode([number]) for number in range(self.size))
-        return [number for number, text in enumerate(texts) if not text.strip()]
+        return [number for number, text in enumerate(self.texts) if not text.strip()]
 
     @cached_property
     def _plain_backend(self) -> Any:

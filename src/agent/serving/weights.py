@@ -38,13 +38,17 @@ class Identity:
 
 @dataclass(frozen=True)
 class Served:
-    """A loaded model. `window`: context in tokens; `width`: number of logits."""
+    """A loaded model. `window`: context in tokens; `width`: number of logits.
+
+    `copy_bonus`: see `agent.serving.copying`; 0 unless the model's generation config sets it.
+    """
 
     model: Any
     tokenizer: Tokenizer
     identity: Identity
     window: int
     width: int
+    copy_bonus: float = 0.0
 
 
 def model_id(ref: str, adapter: str | None = None) -> str:
@@ -112,6 +116,7 @@ def _load_folder(folder: Path, name: str, adapter: str | None) -> Served:
         identity=Identity(name, _digest(folder, adapter)),
         window=int(text_config.get("max_position_embeddings") or 4096),
         width=int(text_config.get("vocab_size") or tokenizer.size),
+        copy_bonus=float(_configuration(folder, "generation_config.json").get("copy_bonus") or 0),
     )
 
 
@@ -140,10 +145,15 @@ def _widen_on_cpu(model: Any) -> None:
 def _configured_ends(folder: Path) -> list[int]:
     ends: list[int] = []
     for name in ("config.json", "generation_config.json"):
-        path = folder / name
-        found = json.loads(path.read_text()).get("eos_token_id") if path.is_file() else None
+        found = _configuration(folder, name).get("eos_token_id")
         ends += found if isinstance(found, list) else [found] if isinstance(found, int) else []
     return ends
+
+
+def _configuration(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return found
 
 
 def _digest(folder: Path, adapter: str | None) -> str:
