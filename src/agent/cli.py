@@ -12,7 +12,20 @@ _FLAGS = (
     *("model", "base_url", "adapter", "output_format", "max_turns", "max_tokens", "timeout"),
     *("allowed_tools", "permission_mode", "system_prompt", "append_system_prompt", "keep_alive"),
 )
-_BY_NAME = {"bench": "agent_evals.cli", "train": "agent_training.cli"}
+# Command to the module whose `main(argv)` runs it, and its line in the help. The benchmark and the
+# training stand above the assistant, which knows only their names.
+_BY_NAME = {
+    "bench": ("agent_evals.cli", "measure models and speed"),
+    "train": ("agent_training.cli", "train a model"),
+    "sessions": ("agent.commands.sessions", "list, show, search, export and delete sessions"),
+    "undo": ("agent.commands.undo", "take back what the assistant wrote"),
+    "diff": ("agent.commands.diff", "show what the assistant changed"),
+    "config": ("agent.commands.config", "show every setting and where it came from"),
+    "trust": ("agent.commands.trust", "honour the configuration of a codebase"),
+    "doctor": ("agent.commands.doctor", "check the endpoint, the model and this machine"),
+    "mcp": ("agent.commands.mcp", "serve our tools to other programs"),
+    "acp": ("agent.commands.acp", "serve the assistant to an editor"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,11 +66,10 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _by_name(command: str, arguments: list[str]) -> int:
-    """The benchmark and the training stand above the assistant, which knows only their names."""
     from importlib import import_module
 
     try:
-        module = import_module(_BY_NAME[command])
+        module = import_module(_BY_NAME[command][0])
     except ModuleNotFoundError as error:
         raise UsageError(f"`agent {command}` is not installed ({error.name} is missing).") from None
     return int(module.main(arguments) or 0)
@@ -105,8 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("ps", help="list background models", allow_abbrev=False)
     stop = commands.add_parser("stop", help="stop background models", allow_abbrev=False)
     stop.add_argument("model", nargs="?", help="only this one")
-    commands.add_parser("bench", help="measure models and speed", add_help=False)
-    commands.add_parser("train", help="train a model", add_help=False)
+    for name, (_, meaning) in _BY_NAME.items():
+        commands.add_parser(name, help=meaning, add_help=False)
     return parser
 
 

@@ -1,0 +1,1 @@
+"""The commands beside `ask`: each module has `main(argv) -> exit code`."""
