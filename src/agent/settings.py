@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.exits import UsageError
+from agent.mcp_servers import Server, servers
 
 MODES = ("read-only", "ask", "accept-edits", "yolo")
 FORMATS = ("text", "json", "stream-json")
@@ -106,6 +107,8 @@ class Settings:
     temperature: float = _setting(0.0, _number, "sampling temperature")
     stop: tuple[str, ...] = _setting(STOPS, _texts, "texts that end a turn, at most 4")
     context_window: int | None = _setting(None, _whole, "tokens the model can read")
+    extra_tools: tuple[str, ...] = _setting((), _texts, "tools of installed packages to offer")
+    mcp: tuple[Server, ...] = _setting((), servers, "MCP servers, as tables [mcp.servers.NAME]")
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -164,6 +167,8 @@ def _merge(
         try:
             parsed[name] = _FIELDS[name].metadata["parse"](value)
         except ValueError as error:
-            raise UsageError(f"{source}: {spelling(name)} {error}, not {value!r}.") from None
+            # A table may hold keys of other services.
+            given = "" if isinstance(value, Mapping) else f", not {value!r}"
+            raise UsageError(f"{source}: {spelling(name)} {error}{given}.") from None
     origins = {**settings.origins, **dict.fromkeys(parsed, source)}
     return replace(settings, **parsed, origins=origins)

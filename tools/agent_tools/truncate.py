@@ -38,6 +38,18 @@ def notice(shown: int, total: int, what: str, remedy: str) -> str:
     return f"[showing {shown} of {total} {what}; {remedy}]"
 
 
+def limited(text: str) -> str:
+    """A text of any origin as a result: what does not fit is left out, and counted."""
+    if len(text) <= RESULT_CHARS:
+        return text
+    lines = text.split("\n")
+    shown = fitting(lines)
+    if not shown:
+        cut = notice(RESULT_CHARS, len(text), "characters", "ask for less at once")
+        return f"{text[:RESULT_CHARS]}\n{cut}"
+    return "\n".join([*lines[:shown], notice(shown, len(lines), "lines", "ask for less at once")])
+
+
 def counted(count: int, one: str, many: str) -> str:
     """`1 file`, `12 files`."""
     return f"{count} {one if count == 1 else many}"
