@@ -21,9 +21,10 @@ from pydantic_ai.models import Model
 from agent import answer, model, problems
 from agent.connect import Endpoint
 from agent.context import Meter
-from agent.events import Delta, Emit, Init, Problem, Result
+from agent.events import Delta, Emit, Init, Problem, Result, both
 from agent.exits import UsageError
 from agent.guards import Guard, RunEnded
+from agent.journal import Journal
 from agent.permissions import Asker, Policy
 from agent.prompt import system_prompt
 from agent.settings import Settings
@@ -77,18 +78,24 @@ class Assistant:
         directory: Path,
         emit: Emit = lambda event: None,
         asker: Asker | None = None,
+        *,
+        journal: Journal | None = None,
     ) -> None:
-        """Raises UsageError for a directory or tool that does not exist."""
+        """Goes on with the conversation in `journal` and records there what happens.
+
+        Raises UsageError for a directory or tool that does not exist.
+        """
         if not directory.is_dir():
             raise UsageError(f"There is no directory {str(directory)!r}.")
         self.settings = settings
         self.endpoint = endpoint
         self.workspace = Workspace(directory)
-        self.emit = emit
+        self.emit = emit if journal is None else both(journal.subscriber, emit)
+        self.journal = journal
         self.policy = Policy(settings.permission_mode, asker)
-        self.session_id = uuid.uuid4().hex
+        self.session_id = journal.session_id if journal else uuid.uuid4().hex
         self.tools = tuple(tool.__name__ for tool in chosen(settings.allowed_tools))
-        self.messages: list[ModelMessage] = []
+        self.messages: list[ModelMessage] = journal.history() if journal else []
         self._model = model.build(endpoint, settings)
         self._agent = build(self._model, self.workspace, settings)
 
@@ -99,7 +106,10 @@ class Assistant:
         it ended.
         """
         begun = time.monotonic()
+        known = len(self.messages)
         guard = self._guard()
+        if self.journal:
+            self.journal.asked(question)
         self.emit(
             Init(
                 self.session_id,
@@ -135,7 +145,9 @@ class Assistant:
         )
         if not result.is_error:
             self.messages = run.messages
-        else:
+        if self.journal:
+            self.journal.turn(question, result, self.messages[known:])
+        if result.is_error:
             self.emit(Problem(subtype, message))
         self.emit(result)
         return result
@@ -143,7 +155,9 @@ class Assistant:
     def forget(self) -> None:
         """Begin a new conversation."""
         self.messages = []
-        self.session_id = uuid.uuid4().hex
+        if self.journal:
+            self.journal.restart()
+        self.session_id = self.journal.session_id if self.journal else uuid.uuid4().hex
 
     async def aclose(self) -> None:
         """Close the connections."""

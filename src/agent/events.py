@@ -129,3 +129,13 @@ class Result(Event):
 
 
 Emit = Callable[[Event], None]
+
+
+def both(first: Emit, second: Emit) -> Emit:
+    """A listener that passes every event to two others, in order."""
+
+    def emit(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return emit
