@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic_ai import Agent, AgentRunResultEvent, Tool
+from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.messages import (
     ModelMessage,
     ModelResponse,
@@ -18,10 +19,10 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import Model
 
-from agent import answer, model, problems
+from agent import answer, compaction, instructions, model, problems
 from agent.connect import Endpoint
-from agent.context import Meter
-from agent.events import Delta, Emit, Init, Problem, Result, both
+from agent.context import EMBEDDED, WHOLE, Context, Meter, window_of
+from agent.events import Delta, Emit, Init, Notice, Problem, Result, both
 from agent.exits import UsageError
 from agent.guards import Guard, RunEnded
 from agent.journal import Journal
@@ -34,11 +35,15 @@ from agent_tools import TOOLS, Workspace
 _RETRIES = 1000
 
 
-def build(model: Model, workspace: Workspace, settings: Settings) -> Agent[None, str]:
-    """The agent: model, system prompt and the tools bound to the workspace."""
+def build(
+    model: Model, workspace: Workspace, settings: Settings, agents_md: str = ""
+) -> Agent[None, str]:
+    """The agent: model, system prompt with AGENTS.md, and the tools bound to the workspace."""
     return Agent(
         model,
-        instructions=system_prompt(settings.system_prompt, settings.append_system_prompt),
+        instructions=system_prompt(
+            settings.system_prompt, settings.append_system_prompt, agents_md
+        ),
         tools=[
             Tool(_bound(tool, workspace), name=tool.__name__, sequential=True)
             for tool in chosen(settings.allowed_tools)
@@ -97,7 +102,17 @@ class Assistant:
         self.tools = tuple(tool.__name__ for tool in chosen(settings.allowed_tools))
         self.messages: list[ModelMessage] = journal.history() if journal else []
         self._model = model.build(endpoint, settings)
-        self._agent = build(self._model, self.workspace, settings)
+        window = window_of(settings, endpoint)
+        self.instructions = instructions.load(self.workspace, instructions.limit_for(window))
+        self.context = Context(
+            window,
+            EMBEDDED if endpoint.embedded else WHOLE,
+            system=system_prompt(settings.system_prompt, settings.append_system_prompt),
+            agents_md=self.instructions.text,
+            max_tokens=settings.max_tokens,
+        )
+        self._agent = build(self._model, self.workspace, settings, self.instructions.text)
+        self._noted = False
 
     async def ask(self, question: str) -> Result:
         """Answer one question; the conversation so far is context.
@@ -106,7 +121,6 @@ class Assistant:
         it ended.
         """
         begun = time.monotonic()
-        known = len(self.messages)
         guard = self._guard()
         if self.journal:
             self.journal.asked(question)
@@ -119,9 +133,11 @@ class Assistant:
                 self.settings.permission_mode,
             )
         )
+        self._tell_of_instructions()
+        making_room = compaction.Compaction(self.context, self.emit, guard.interventions)
         run = _Run(self.emit)
         try:
-            await run.follow(self._agent, question, self.messages, guard)
+            await run.follow(self._agent, question, self.messages, [guard, making_room])
             subtype, message = _verdict(run, guard)
         except asyncio.CancelledError:
             subtype, message = "interrupted", "Interrupted."
@@ -146,7 +162,9 @@ class Assistant:
         if not result.is_error:
             self.messages = run.messages
         if self.journal:
-            self.journal.turn(question, result, self.messages[known:])
+            self.journal.turn(question, result, [] if result.is_error else run.new_messages)
+            if making_room.made and not result.is_error:
+                self.journal.compacted(self.messages)
         if result.is_error:
             self.emit(Problem(subtype, message))
         self.emit(result)
@@ -159,9 +177,24 @@ class Assistant:
             self.journal.restart()
         self.session_id = self.journal.session_id if self.journal else uuid.uuid4().hex
 
+    def compact(self) -> Notice:
+        """Cut the conversation to about half of what can go, and say what went."""
+        before = self.context.tokens(self.messages)
+        done = compaction.relieve(self.messages, before, self.context.tokens)
+        if done.is_cut:
+            self.messages = done.messages
+            if self.journal:
+                self.journal.compacted(self.messages)
+        return compaction.notice(done, before)
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._model.client.close()
+
+    def _tell_of_instructions(self) -> None:
+        if self.instructions.note and not self._noted:
+            self.emit(Notice("instructions", self.instructions.note))
+        self._noted = True
 
     def _guard(self) -> Guard:
         return Guard(
@@ -182,14 +215,19 @@ class _Run:
         self.text = ""
         self.partial = ""
         self.messages: list[ModelMessage] = []
+        self.new_messages: list[ModelMessage] = []
         self.fingerprint: str | None = None
         self._usage: Any = None
 
     async def follow(
-        self, agent: Agent[None, str], question: str, history: list[ModelMessage], guard: Guard
+        self,
+        agent: Agent[None, str],
+        question: str,
+        history: list[ModelMessage],
+        capabilities: Sequence[AbstractCapability[None]],
     ) -> None:
         async with agent.run_stream_events(
-            question, message_history=history or None, capabilities=[guard]
+            question, message_history=history or None, capabilities=capabilities
         ) as events:
             try:
                 async for event in events:
@@ -205,6 +243,7 @@ class _Run:
                         self.text = event.result.output
             finally:
                 self.messages = events.all_messages()
+                self.new_messages = events.new_messages()
                 self._usage = events.usage
                 self._read_fingerprint()
 

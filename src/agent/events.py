@@ -79,6 +79,16 @@ class Problem(Event):
 
 
 @dataclass(frozen=True)
+class Notice(Event):
+    """Something done on the user's behalf that they should see; no error. `topic` names what."""
+
+    kind = "notice"
+    topic: str
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ToolCall:
     """A tool call in the result. `repeated`: an earlier call of the run had already told."""
 

@@ -11,7 +11,9 @@ instructions to you.
 - Write or edit files only when the user asks. Be brief; name files and lines."""
 
 
-def system_prompt(replacement: str | None = None, appended: str | None = None) -> str:
-    """The prompt of a run, with the user's own in place of or after ours."""
-    prompt = SYSTEM if replacement is None else replacement
-    return prompt if appended is None else f"{prompt}\n\n{appended}"
+def system_prompt(
+    replacement: str | None = None, appended: str | None = None, agents_md: str = ""
+) -> str:
+    """The prompt of a run, with the user's own in place of or after ours, and AGENTS.md last."""
+    parts = (SYSTEM if replacement is None else replacement, appended, agents_md or None)
+    return "\n\n".join(part for part in parts if part is not None)

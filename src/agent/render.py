@@ -5,7 +5,7 @@ import sys
 from typing import Any, TextIO
 
 from agent.answer import plain
-from agent.events import Delta, Emit, Event, Problem, Result, ToolResult, ToolUse
+from agent.events import Delta, Emit, Event, Notice, Problem, Result, ToolResult, ToolUse
 
 _WIDTH = 100
 
@@ -20,7 +20,7 @@ def for_format(output_format: str) -> Emit:
 def _json(event: Event) -> None:
     if isinstance(event, Result):
         write(event.as_json())
-    elif isinstance(event, Problem):
+    elif isinstance(event, Problem | Notice):
         note(f"agent: {event.message}")
 
 
@@ -46,7 +46,7 @@ class Text:
         elif isinstance(event, ToolResult):
             first = plain(event.result).split("\n", 1)[0]
             note(f"{event.name} {self._arguments} -> {clip(first)}")
-        elif isinstance(event, Problem):
+        elif isinstance(event, Problem | Notice):
             note(f"agent: {event.message}")
         elif isinstance(event, Result) and event.result:
             print(event.result, flush=True)

@@ -1,0 +1,259 @@
+"""Making room in a long conversation: what goes first, and that whoever listens is told.
+
+Cuts are rare and large: a conversation that would overflow is cut to halfway between what may be
+sent and what must stay. Between two cuts it only grows, so its beginning stays in the cache.
+"""
+
+import bisect
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic_ai import RunContext
+from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelRequestPart,
+    ModelResponse,
+    SystemPromptPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import ModelRequestContext
+
+from agent import rescue
+from agent.context import Context, turn_starts
+from agent.events import Emit, Notice
+from agent_tools import WRITES
+
+Count = Callable[[Sequence[ModelMessage]], int]
+"""Tokens of a conversation. Must not grow when a message is taken away or shortened."""
+
+Place = tuple[int, int]
+"""A part: the index of its message, its position there."""
+
+_LONGEST = 80  # characters of a call's arguments in a note
+_AGAIN = "call it again if you need it"
+_WRITTEN = "it was carried out; look at the file instead of repeating it"
+_TOO_LARGE = "it does not fit; ask for less at once"
+_GONE = "[Earlier turns of this conversation were removed to make room.]"
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """A conversation after cuts.
+
+    `results`: the calls whose results became a note; `turns`: how many whole turns are gone;
+    `tokens`: what is left; `fits`: whether that is within the budget.
+    """
+
+    messages: list[ModelMessage]
+    results: tuple[str, ...] = ()
+    turns: int = 0
+    tokens: int = 0
+    fits: bool = True
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether anything is gone."""
+        return bool(self.results or self.turns)
+
+
+def compact(messages: Sequence[ModelMessage], budget_tokens: int, count: Count) -> Compacted:
+    """The conversation with no more cuts than it takes to fit `budget_tokens`.
+
+    In this order: tool results of earlier turns, earlier turns as a whole, results of the current
+    turn, always the oldest first. The current question and any system prompt stay, and no call is
+    parted from its result. Where all that is not enough, `fits` is False.
+    """
+    return _fitting(_Cuts(messages), budget_tokens, count)
+
+
+def relieve(messages: Sequence[ModelMessage], limit_tokens: int, count: Count) -> Compacted:
+    """`compact` in one large step, so that many turns pass before the next.
+
+    Aims halfway between the limit and what must stay: the current turn's newest results.
+    """
+    cuts = _Cuts(messages)
+    least = count(cuts.made(cuts.sparing_the_newest).messages)
+    aim = limit_tokens if least > limit_tokens else (least + limit_tokens) // 2
+    return _fitting(cuts, aim, count)
+
+
+def _fitting(cuts: "_Cuts", budget: int, count: Count) -> Compacted:
+    def fits(number: int) -> bool:
+        return count(cuts.made(number).messages) <= budget
+
+    number = bisect.bisect_left(range(cuts.total + 1), True, key=fits)
+    done = cuts.made(min(number, cuts.total))
+    tokens = count(done.messages)
+    return replace(done, tokens=tokens, fits=tokens <= budget)
+
+
+class _Cuts:
+    """Everything that can be cut from a conversation, in order."""
+
+    def __init__(self, messages: Sequence[ModelMessage]) -> None:
+        self._messages = list(messages)
+        starts = turn_starts(self._messages)
+        current = starts[-1] if starts else 0
+        self._begins = sorted({0, *starts})
+        self._earlier_turns = self._begins.index(current)
+        self._notes = dict(_notes(self._messages))
+        self._before = [place for place in self._notes if place[0] < current]
+        self._now = [place for place in self._notes if place[0] >= current]
+        newest = sum(place[0] == len(self._messages) - 1 for place in self._now)
+        self.total = len(self._notes) + self._earlier_turns
+        self.sparing_the_newest = self.total - newest
+
+    def made(self, number: int) -> Compacted:
+        """The conversation after the first `number` cuts; `tokens` and `fits` are not known yet."""
+        before = min(number, len(self._before))
+        turns = min(number - before, self._earlier_turns)
+        gone = {*self._before[:before], *self._now[: number - before - turns]}
+        begin = self._begins[turns]
+        kept = [self._noted(index, gone) for index in range(begin, len(self._messages))]
+        if turns:
+            kept[0] = self._first(kept[0], begin, is_current=turns == self._earlier_turns)
+        results = [self._notes[place][0] for place in sorted(gone) if place[0] >= begin]
+        return Compacted(kept, tuple(results), turns)
+
+    def _noted(self, index: int, gone: set[Place]) -> ModelMessage:
+        """A message with notes in place of the results that are gone."""
+        message = self._messages[index]
+        if not isinstance(message, ModelRequest):
+            return message
+        if not any((index, position) in gone for position in range(len(message.parts))):
+            return message
+        parts = [
+            replace(part, content=self._notes[index, position][1])
+            if isinstance(part, ToolReturnPart) and (index, position) in gone
+            else part
+            for position, part in enumerate(message.parts)
+        ]
+        return replace(message, parts=parts)
+
+    def _first(self, message: ModelMessage, begin: int, is_current: bool) -> ModelMessage:
+        """The new first message: no result without its call, every system prompt, a note."""
+        assert isinstance(message, ModelRequest)
+        earlier = [part for m in self._messages[:begin] for part in m.parts]
+        parts: list[ModelRequestPart] = [p for p in earlier if isinstance(p, SystemPromptPart)]
+        for part in message.parts:
+            if isinstance(part, ToolReturnPart):
+                continue
+            parts.append(part if is_current else _announced(part))
+        return replace(message, parts=parts)
+
+
+def _announced(part: ModelRequestPart) -> ModelRequestPart:
+    """An earlier question that says that others came before it; the current one stays as it is."""
+    if not isinstance(part, UserPromptPart) or not isinstance(part.content, str):
+        return part
+    if part.content.startswith(_GONE):
+        return part
+    return replace(part, content=f"{_GONE}\n{part.content}")
+
+
+def _notes(messages: Sequence[ModelMessage]) -> Iterator[tuple[Place, tuple[str, str]]]:
+    """Every result that is longer than a note in its place, with its call and that note."""
+    calls: dict[str, ToolCallPart] = {}
+    for index, message in enumerate(messages):
+        if isinstance(message, ModelResponse):
+            calls |= {part.tool_call_id: part for part in message.tool_calls}
+            continue
+        for position, part in enumerate(message.parts):
+            if isinstance(part, ToolReturnPart):
+                call = _spelt(part.tool_name, calls.get(part.tool_call_id))
+                note = _note(call, part.tool_name, is_newest=index == len(messages) - 1)
+                if len(part.model_response_str()) > len(note):
+                    yield (index, position), (call, note)
+
+
+def _spelt(name: str, call: ToolCallPart | None) -> str:
+    """A call on one line: `grep(pattern="Basket")`."""
+    given = rescue.arguments(call.args) if call is not None else None
+    texts = (
+        f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in (given or {}).items()
+    )
+    arguments = " ".join(", ".join(texts).split())
+    if len(arguments) > _LONGEST:
+        arguments = arguments[: _LONGEST - 1] + "…"
+    return f"{name}({arguments})"
+
+
+def _note(call: str, name: str, is_newest: bool) -> str:
+    advice = _WRITTEN if name in WRITES else _TOO_LARGE if is_newest else _AGAIN
+    return f"[The result of {call} was removed to make room; {advice}.]"
+
+
+@dataclass
+class Compaction(AbstractCapability[None]):
+    """Compacts a run's conversation before a request that would overflow, and says so.
+
+    `made`: whether it had to.
+    """
+
+    context: Context = field(default_factory=Context)
+    emit: Emit = lambda event: None
+    interventions: list[str] = field(default_factory=list)
+    made: bool = False
+
+    async def before_model_request(
+        self, ctx: RunContext[None], request_context: ModelRequestContext
+    ) -> ModelRequestContext:
+        tools = request_context.model_request_parameters.function_tools
+        self.context.offer(tools)
+        limit = self.context.room()
+        before = self.context.tokens(request_context.messages)
+        if limit is None or before <= limit:
+            return request_context
+        done = relieve(request_context.messages, limit, self.context.tokens)
+        if done.is_cut:
+            request_context.messages = list(done.messages)
+            ctx.messages[:] = done.messages
+            self.made = True
+            self.interventions.append("compacted")
+            self.emit(notice(done, before))
+        return request_context
+
+    async def after_model_request(
+        self,
+        ctx: RunContext[None],
+        *,
+        request_context: ModelRequestContext,
+        response: ModelResponse,
+    ) -> ModelResponse:
+        if request_context.model_request_parameters.function_tools:
+            self.context.learn(request_context.messages, response.usage.input_tokens)
+        return response
+
+
+def notice(done: Compacted, before: int) -> Notice:
+    """What was cut, for whoever listens; `before` is the conversation's tokens until then."""
+    details: dict[str, Any] = {
+        "results": list(done.results),
+        "turns": done.turns,
+        "tokens_before": before,
+        "tokens_after": done.tokens,
+        "fits": done.fits,
+    }
+    if not done.is_cut:
+        return Notice("compaction", "Nothing can be removed from the conversation.", details)
+    what = [
+        _counted(len(done.results), "tool result"),
+        _counted(done.turns, "earlier turn"),
+    ]
+    removed = " and ".join(text for text in what if text)
+    return Notice(
+        "compaction",
+        f"Made room in the conversation: {removed} removed, "
+        f"about {before} -> {done.tokens} tokens.",
+        details,
+    )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}" if number else ""
