@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 
 from agent_tools.draft import draft
@@ -14,11 +15,11 @@ _LARGEST = 64 << 20
 
 @dataclass(frozen=True)
 class Change:
-    """What a write would do: the real relative path, the bytes before (None: no file) and after."""
+    """What a write would do: the real relative path, the bytes before and after (None: no file)."""
 
     path: str
     old: bytes | None
-    new: bytes
+    new: bytes | None
 
 
 def current(workspace: Workspace, path: str) -> tuple[str, bytes | None]:
@@ -38,11 +39,29 @@ def commit(workspace: Workspace, change: Change) -> None:
         ToolError: the file is not what the plan saw, is read-only, or cannot be written; it then
             stands as it was.
     """
-    with workspace.locate(change.path, writing=True, parents=True) as place:
+    parents = change.new is not None
+    with (
+        workspace.around_commit(change),
+        workspace.locate(change.path, writing=True, parents=parents) as place,
+    ):
+        # The path was a real one: if it leads elsewhere now, a link was put in its way.
+        if place.relative != change.path:
+            raise _stale(change.path)
         try:
-            _replace(workspace, place, change)
+            if change.new is None:
+                _remove(workspace, place, change)
+            else:
+                _replace(workspace, place, change, change.new)
         except OSError as error:
             raise _explained(error, change.path) from None
+
+
+def remove_empty(workspace: Workspace, path: str) -> None:
+    """Remove the directory at a real relative path; one that is not empty stays."""
+    above, _, name = path.rpartition("/")
+    with suppress(OSError, ToolError), workspace.locate(above or ".", writing=True) as place:
+        if place.name == "." and place.relative == (above or "."):
+            os.rmdir(name, dir_fd=place.directory)
 
 
 def _content(workspace: Workspace, place: Place) -> bytes | None:
@@ -56,26 +75,39 @@ def _content(workspace: Workspace, place: Place) -> bytes | None:
         return None
 
 
-def _replace(workspace: Workspace, place: Place, change: Change) -> None:
-    status = place.status() if change.old is not None else None
-    if status and not status.st_mode & 0o222:
-        raise ToolError(f"{place.relative} is read-only.")
+def _remove(workspace: Workspace, place: Place, change: Change) -> None:
+    if _content(workspace, place) != change.old:
+        raise _stale(place.relative)
+    _writable(place)
+    os.unlink(place.name, dir_fd=place.directory)
+    os.fsync(place.directory)
+
+
+def _replace(workspace: Workspace, place: Place, change: Change, content: bytes) -> None:
+    status = _writable(place) if change.old is not None else None
     with draft(place) as new:
-        new.write(change.new)
+        new.write(content)
         if status:
             _keep_owner_and_mode(new.descriptor, status)
         os.fsync(new.descriptor)
         if _content(workspace, place) != change.old:
-            raise _stale(place)
+            raise _stale(place.relative)
         try:
             new.publish(replacing=change.old is not None)
         except FileExistsError:
-            raise _stale(place) from None
+            raise _stale(place.relative) from None
     os.fsync(place.directory)
 
 
-def _stale(place: Place) -> ToolError:
-    return ToolError(f"{place.relative} was changed meanwhile; read it again, then write.")
+def _writable(place: Place) -> os.stat_result:
+    status = place.status()
+    if not status.st_mode & 0o222:
+        raise ToolError(f"{place.relative} is read-only.")
+    return status
+
+
+def _stale(path: str) -> ToolError:
+    return ToolError(f"{path} was changed meanwhile; read it again, then write.")
 
 
 def _keep_owner_and_mode(descriptor: int, status: os.stat_result) -> None:

@@ -11,14 +11,18 @@ path really led, which the rules on secrets and protected names need.
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent_tools.errors import ToolError
 from agent_tools.hardlinks import SecretFiles
 from agent_tools.policy import NEVER_WRITTEN, is_never_written, is_secret
+
+if TYPE_CHECKING:
+    from agent_tools.change import Change
 
 _MAX_LINKS = 40
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -77,13 +81,20 @@ class Place:
 
 
 class Workspace:
-    """A directory tree that tools may work in, and its rules."""
+    """A directory tree that tools may work in, and its rules.
+
+    `around_commit` is entered before a change of a file is made and left after it. What it raises
+    before keeps the change from being made.
+    """
 
     def __init__(self, root: Path) -> None:
         """Raises NotADirectoryError when `root` is no directory."""
         self.root = root.resolve()
         if not self.root.is_dir():
             raise NotADirectoryError(f"{root} is not a directory.")
+        self.around_commit: Callable[[Change], AbstractContextManager[None]] = (
+            lambda change: nullcontext()
+        )
         self._secret_files = SecretFiles(self.root)
         self._spellings = {self.root.parts, Path(os.path.abspath(root)).parts}  # noqa: PTH100
 
