@@ -5,17 +5,32 @@ import select
 import stat
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.events import Emit, Result
 from agent.exits import BY_SUBTYPE, AgentError, UsageError
 from agent.settings import Settings
 
+if TYPE_CHECKING:
+    from agent.journal import Journal
+
 _LARGEST_INPUT = 1 << 20
 _PATIENCE = 3.0
 
 
-def ask(words: list[str], directory: Path, settings: Settings) -> int:
-    """Answer the question on the command line or on standard input; returns the exit code."""
+def ask(
+    words: list[str],
+    directory: Path,
+    settings: Settings,
+    *,
+    record: bool = True,
+    resume: str | bool | None = None,
+) -> int:
+    """Answer the question on the command line or on standard input; returns the exit code.
+
+    `record`: keep it as a session. `resume`: go on with the session whose id begins so, True: with
+    the latest.
+    """
     from agent import render
 
     emit = render.for_format(settings.output_format)
@@ -23,7 +38,11 @@ def ask(words: list[str], directory: Path, settings: Settings) -> int:
         question = read_question(words)
         if not directory.is_dir():
             raise UsageError(f"There is no directory {str(directory)!r}.")
-        result = _answer(question, directory, settings, emit)
+        journal = _journal(directory, record, resume)
+        try:
+            result = _answer(question, directory, settings, emit, journal)
+        finally:
+            _close(journal)
     except AgentError as error:
         result = failure(error.subtype, str(error))
         _report(result, emit)
@@ -45,7 +64,33 @@ def _report(result: Result, emit: Emit) -> None:
     emit(result)
 
 
-def _answer(question: str, directory: Path, settings: Settings, emit: Emit) -> Result:
+def _journal(directory: Path, record: bool, resume: str | bool | None) -> "Journal | None":
+    from agent.journal import Journal
+
+    if not record and resume is not None:
+        raise UsageError("--no-session keeps nothing; leave it out to go on with a session.")
+    if not record:
+        return None
+    if resume is None:
+        return Journal.create(directory)
+    return Journal.resume(directory, None if isinstance(resume, bool) else resume)
+
+
+def _close(journal: "Journal | None") -> None:
+    from agent.render import note
+
+    if journal is None:
+        return
+    if journal.left_out:
+        note(f"agent: the first {journal.left_out} turns of this session are too long ago to tell.")
+    if journal.problem:
+        note(f"agent: {journal.problem}")
+    journal.close()
+
+
+def _answer(
+    question: str, directory: Path, settings: Settings, emit: Emit, journal: "Journal | None"
+) -> Result:
     from agent import connect, interrupt
 
     endpoint = connect.connect(settings)
@@ -54,7 +99,7 @@ def _answer(question: str, directory: Path, settings: Settings, emit: Emit) -> R
         from agent.terminal import asker
 
         async def run() -> Result:
-            assistant = Assistant(settings, endpoint, directory, emit, asker())
+            assistant = Assistant(settings, endpoint, directory, emit, asker(), journal=journal)
             try:
                 return await assistant.ask(question)
             finally:

@@ -84,10 +84,14 @@ def _ask(options: argparse.Namespace) -> int:
     if options.batch is not None:
         from agent.batch import batch
 
+        if options.resume is not None:
+            raise UsageError("--batch keeps no sessions; it has nothing to continue or resume.")
         return batch(options.batch, directory, merged)
     from agent.ask import ask
 
-    return ask(options.question, directory, merged)
+    return ask(
+        options.question, directory, merged, record=not options.no_session, resume=options.resume
+    )
 
 
 class _Version(argparse.Action):
@@ -128,6 +132,21 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--base-url", help="an OpenAI-compatible endpoint; key in AGENT_API_KEY")
     ask.add_argument("--adapter", help="LoRA adapter for --model")
     ask.add_argument("-C", "--directory", default=".", help="the codebase; default: here")
+    ask.add_argument(
+        *("-c", "--continue"),
+        dest="resume",
+        action="store_const",
+        const=True,
+        help="go on with this directory's latest session",
+    )
+    ask.add_argument(
+        *("-r", "--resume"),
+        nargs="?",
+        const=True,
+        metavar="ID",
+        help="go on with this session (see `agent sessions`); without ID: the latest",
+    )
+    ask.add_argument("--no-session", action="store_true", help="keep nothing of this question")
     ask.add_argument("--output-format", metavar="FORMAT", help="text, json or stream-json")
     ask.add_argument("--max-turns", metavar="N", help="model turns before the run is stopped")
     ask.add_argument("--max-tokens", metavar="N", help="longest answer")
