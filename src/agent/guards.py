@@ -23,8 +23,9 @@ from agent.context import Meter
 from agent.events import Emit, Message, Outcome, ToolCall, ToolResult, ToolUse
 from agent.permissions import Policy
 from agent.preview import preview
-from agent_tools import WRITES, ToolError
+from agent_tools import TOOLS, ToolError
 
+_OURS = frozenset(tool.__name__ for tool in TOOLS)
 _HAVE_IT = (
     "You already made this call and its result is above; it will not change. "
     "Do not call tools now. Answer the question with what you have, or say what you could not find."
@@ -203,7 +204,7 @@ class Guard(AbstractCapability[None]):
                 self.denials.append({"name": call.tool_name, "arguments": given})
             else:
                 outcome, text = await _execute(handler, args)
-                if outcome == "ok" and "path" in args:
+                if outcome == "ok" and "path" in args and call.tool_name in _OURS:
                     self._seen.add(self._file(args))
         self._record(call, given, outcome, text, time.monotonic() - begun)
         if outcome in ("failed", "denied") and loops.find(self.calls):
@@ -235,7 +236,7 @@ class Guard(AbstractCapability[None]):
         again = loops.repeated(self.calls, key)
         self.tool_calls.append(ToolCall(call.tool_name, args, outcome, again))
         if outcome != "skipped":
-            wrote = outcome == "ok" and call.tool_name in WRITES
+            wrote = outcome == "ok" and call.tool_name not in self.policy.reads
             failed = outcome != "ok"
             self.calls.append(loops.Call(key, loops.result_hash(text), wrote, failed))
         self.emit(
