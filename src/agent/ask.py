@@ -82,7 +82,7 @@ def _close(journal: "Journal | None") -> None:
     if journal is None:
         return
     if journal.left_out:
-        note(f"agent: the first {journal.left_out} turns of this session are too long ago to tell.")
+        note(f"agent: the model does not see the first {journal.left_out} turns of this session.")
     if journal.problem:
         note(f"agent: {journal.problem}")
     journal.close()

@@ -56,7 +56,7 @@ def ask(model: str, directory: Path) -> Cost:
     with tempfile.TemporaryFile() as said:
         begun = time.perf_counter()
         process = subprocess.Popen(
-            python("-m", "agent", "ask", *flags, _QUESTION),
+            python("-m", "agent", "ask", "--no-session", *flags, _QUESTION),
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,

@@ -86,7 +86,7 @@ def until_request(server: Recorder, directory: str) -> float:
     begun = time.perf_counter()
     asked = subprocess.run(
         python("-m", "agent", "ask", *flags, "Is it?"),
-        env=plain_environment(XDG_CONFIG_HOME=directory),
+        env=plain_environment(XDG_CONFIG_HOME=directory, XDG_STATE_HOME=directory),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
