@@ -53,7 +53,7 @@ def _check(pattern: str) -> None:
 def _search(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_file: bool) -> str:
     hidden = ripgrep.names_hidden(glob) or ripgrep.names_hidden(place.relative)
     below = place.relative.rpartition("/")[0] if is_file else place.relative
-    tally = Tally(_namer(ripgrep.parent_of(place), below, glob, hidden=hidden))
+    tally = Tally(_namer(workspace, place, below, glob, hidden=hidden))
     arguments = (
         *ripgrep.scope(workspace, hidden=hidden),
         *_prefilter(glob),
@@ -81,13 +81,18 @@ def _search(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_f
     return "No matches."
 
 
-def _namer(prefix: str, below: str, glob: str, *, hidden: bool) -> Callable[[str], str | None]:
+def _namer(
+    workspace: Workspace, place: Place, below: str, glob: str, *, hidden: bool
+) -> Callable[[str], str | None]:
     """What a file that ripgrep searched is called from the root; None if it does not count."""
+    prefix = ripgrep.parent_of(place)
     matches = globs.matcher(glob) if glob else None
 
     def name_of(printed: str) -> str | None:
         name = prefix + printed.removeprefix("./")
-        if is_secret(name) or not (hidden or not ripgrep.is_hidden(name, below)):
+        if is_secret(name) or workspace.is_closed(name) or workspace.is_own(name):
+            return None
+        if not hidden and ripgrep.is_hidden(name, below):
             return None
         # A model that names a path often means the glob from there.
         seen = (name, name.removeprefix(f"{below}/"))

@@ -3,7 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 SECRET_FILES = (
     ".env", ".env.*", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx",
@@ -37,7 +39,7 @@ _secret_directory = _matcher(SECRET_DIRECTORIES)
 _never_written = _matcher(NEVER_WRITTEN)
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """The name as the most forgiving file system would read it (macOS folds case and more)."""
     if name.isascii():
         return name.lower()
@@ -47,9 +49,9 @@ def _folded(name: str) -> str:
 
 @lru_cache(maxsize=10_000)
 def _is_secret_name(name: str) -> bool:
-    folded = _folded(name)
-    is_file = _secret_file(folded) and not _not_secret(folded)
-    return bool(is_file or _secret_directory(folded))
+    name = folded(name)
+    is_file = _secret_file(name) and not _not_secret(name)
+    return bool(is_file or _secret_directory(name))
 
 
 def is_secret(path: str) -> bool:
@@ -59,9 +61,20 @@ def is_secret(path: str) -> bool:
 
 def in_secret_directory(path: str) -> bool:
     """Whether the path lies in a directory whose very listing is private."""
-    return any(_secret_directory(_folded(name)) for name in path.split("/"))
+    return any(_secret_directory(folded(name)) for name in path.split("/"))
 
 
 def is_never_written(path: str) -> bool:
     """Whether the path is, or lies in, Git's directory or our own configuration."""
-    return any(_never_written(_folded(name)) for name in path.split("/"))
+    return any(_never_written(folded(name)) for name in path.split("/"))
+
+
+def own_places() -> set[Path]:
+    """Where the user's settings, sessions and checkpoints are kept, and what they link to."""
+    from platformdirs import user_config_path, user_state_path
+
+    settings = user_config_path("agent", appauthor=False)
+    places = {settings, user_state_path("agent", appauthor=False)}
+    with suppress(OSError):
+        places.update(settings.iterdir())
+    return places | {place.resolve() for place in places}

@@ -95,7 +95,8 @@ def files(workspace: Workspace, directory: str = ".", *, hidden: bool = False) -
     if run.timed_out:
         raise ToolError(f"Listing {directory} took too long; name a directory further down.")
     prefix = parent_of(place)
-    return sorted(prefix + path.removeprefix("./") for path in listed.split("\0") if path)
+    found = (prefix + path.removeprefix("./") for path in listed.split("\0") if path)
+    return sorted(path for path in found if not workspace.is_closed(path))
 
 
 def target(place: Place) -> str:

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent_tools.errors import ToolError
 from agent_tools.hardlinks import SecretFiles
-from agent_tools.policy import NEVER_WRITTEN, is_never_written, is_secret
+from agent_tools.policy import NEVER_WRITTEN, folded, is_never_written, is_secret, own_places
 
 if TYPE_CHECKING:
     from agent_tools.change import Change
@@ -97,6 +97,20 @@ class Workspace:
         )
         self._secret_files = SecretFiles(self.root)
         self._spellings = {self.root.parts, Path(os.path.abspath(root)).parts}  # noqa: PTH100
+        self._own = [own for place in own_places() if (own := self._own_below_root(place))]
+
+    def restricted(self, closed: Callable[[str], bool]) -> "Workspace":
+        """The same workspace for a tool to which the user closed some real relative paths."""
+        return _Restricted(self, closed)
+
+    def is_closed(self, path: str) -> bool:
+        """Whether the user's rules close a `/`-separated path to the tool that asks."""
+        return False
+
+    def is_own(self, path: str) -> bool:
+        """Whether a path is, or lies in, the assistant's own folders, be they there or not."""
+        below = f"{folded(path)}/"
+        return any(own == "/" or below.startswith(own) for own in self._own)
 
     @contextmanager
     def locate(self, path: str, *, writing: bool = False, parents: bool = False) -> Iterator[Place]:
@@ -150,11 +164,32 @@ class Workspace:
             raise outside(path)
         return inside
 
+    def _own_below_root(self, place: Path) -> str | None:
+        """An own folder as folded relative path with a slash; `/`: the root itself is in one."""
+        if self.root.is_relative_to(place):
+            return "/"
+        if not place.is_relative_to(self.root):
+            return None
+        return f"{folded(place.relative_to(self.root).as_posix())}/"
+
     def _below_root(self, parts: tuple[str, ...]) -> list[str] | None:
         for root in self._spellings:
             if parts[: len(root)] == root:
                 return list(parts[len(root) :])
         return None
+
+
+class _Restricted(Workspace):
+    """A view: all but the closed paths is the workspace's own, and stays it."""
+
+    def __init__(self, whole: Workspace, closed: Callable[[str], bool]) -> None:
+        self._whole, self._closed = whole, closed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
+
+    def is_closed(self, path: str) -> bool:
+        return self._closed(path)
 
 
 class _Walk:
@@ -220,6 +255,10 @@ class _Walk:
             raise _never_written(relative)
         if is_secret(relative):
             raise secret(relative)
+        if self.workspace.is_own(relative):
+            raise ToolError(f"{relative} is the assistant's own; no tool may open it.")
+        if self.workspace.is_closed(relative):
+            raise ToolError(f"{relative} is closed to this tool by the user's rules.")
 
     def _follow(self, target: str) -> None:
         self.links += 1
