@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic_ai import Agent, AgentRunResultEvent, Tool
+from pydantic_ai import Agent, AgentRunResultEvent, FunctionToolset, Tool, ToolDefinition
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.messages import (
     ModelMessage,
@@ -18,15 +18,18 @@ from pydantic_ai.messages import (
     TextPartDelta,
 )
 from pydantic_ai.models import Model
+from pydantic_ai.toolsets import AbstractToolset
 
 from agent import answer, compaction, instructions, model, problems
 from agent.connect import Endpoint
 from agent.context import EMBEDDED, WHOLE, Context, Meter, window_of
 from agent.events import Delta, Emit, Init, Notice, Problem, Result, both
 from agent.exits import UsageError
+from agent.extras import Extras
 from agent.guards import Guard, RunEnded
 from agent.journal import Journal
-from agent.permissions import Asker, Policy
+from agent.mcp_servers import Server
+from agent.permissions import READS, Asker, Policy
 from agent.prompt import system_prompt
 from agent.settings import Settings
 from agent_tools import TOOLS, Workspace
@@ -46,21 +49,25 @@ def build(
         ),
         tools=[
             Tool(_bound(tool, workspace), name=tool.__name__, sequential=True)
-            for tool in chosen(settings.allowed_tools)
+            for tool in TOOLS
+            if settings.allowed_tools is None or tool.__name__ in settings.allowed_tools
         ],
         retries=_RETRIES,
         name="agent",
     )
 
 
-def chosen(allowed: Sequence[str] | None) -> list[Callable[..., str]]:
-    """The tools offered to the model.
+def chosen(allowed: Sequence[str] | None, extras: Extras | None = None) -> list[Callable[..., str]]:
+    """Those of our tools that are offered to the model.
 
     Raises:
-        UsageError: a name is no tool.
+        UsageError: a name is no tool, neither ours nor among the extras.
     """
     names = [tool.__name__ for tool in TOOLS]
     unknown = [name for name in allowed or () if name not in names]
+    if extras:
+        unknown = [name for name in unknown if not extras.offers(name)]
+        names += extras.names
     if unknown:
         raise UsageError(
             f"--allowed-tools: no tool {unknown[0]!r}; the tools are {', '.join(names)}."
@@ -71,6 +78,12 @@ def chosen(allowed: Sequence[str] | None) -> list[Callable[..., str]]:
 def _bound(tool: Callable[..., str], workspace: Workspace) -> Callable[..., str]:
     method: Callable[..., str] = tool.__get__(workspace)
     return method
+
+
+def _offered(agent: Agent[None, str]) -> list[ToolDefinition]:
+    """The tools that are known before a run; those of servers are not."""
+    toolsets = [t for t in agent.toolsets if isinstance(t, FunctionToolset)]
+    return [tool.tool_def for toolset in toolsets for tool in toolset.tools.values()]
 
 
 class Assistant:
@@ -85,8 +98,11 @@ class Assistant:
         asker: Asker | None = None,
         *,
         journal: Journal | None = None,
+        servers: Sequence[Server] = (),
     ) -> None:
         """Goes on with the conversation in `journal` and records there what happens.
+
+        `servers`: MCP servers besides those in the settings.
 
         Raises UsageError for a directory or tool that does not exist.
         """
@@ -97,9 +113,10 @@ class Assistant:
         self.workspace = Workspace(directory)
         self.emit = emit if journal is None else both(journal.subscriber, emit)
         self.journal = journal
-        self.policy = Policy(settings.permission_mode, asker)
+        self.extras = Extras(settings, self.workspace, servers)
+        self.policy = Policy(settings.permission_mode, asker, reads=READS | self.extras.read_only)
         self.session_id = journal.session_id if journal else uuid.uuid4().hex
-        self.tools = tuple(tool.__name__ for tool in chosen(settings.allowed_tools))
+        self._own = tuple(tool.__name__ for tool in chosen(settings.allowed_tools, self.extras))
         self.messages: list[ModelMessage] = journal.history() if journal else []
         self._model = model.build(endpoint, settings)
         window = window_of(settings, endpoint)
@@ -112,7 +129,13 @@ class Assistant:
             max_tokens=settings.max_tokens,
         )
         self._agent = build(self._model, self.workspace, settings, self.instructions.text)
+        self.context.offer(_offered(self._agent))
         self._noted = False
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """The names of the tools offered; those of MCP servers once they are connected."""
+        return (*self._own, *self.extras.names)
 
     async def ask(self, question: str) -> Result:
         """Answer one question; the conversation so far is context.
@@ -124,20 +147,13 @@ class Assistant:
         guard = self._guard()
         if self.journal:
             self.journal.asked(question)
-        self.emit(
-            Init(
-                self.session_id,
-                self.endpoint.model,
-                str(self.workspace.root),
-                self.tools,
-                self.settings.permission_mode,
-            )
-        )
-        self._tell_of_instructions()
         making_room = compaction.Compaction(self.context, self.emit, guard.interventions)
         run = _Run(self.emit)
         try:
-            await run.follow(self._agent, question, self.messages, [guard, making_room])
+            await self._begin(guard)
+            await run.follow(
+                self._agent, question, self.messages, [guard, making_room], self.extras.toolset()
+            )
             subtype, message = _verdict(run, guard)
         except asyncio.CancelledError:
             subtype, message = "interrupted", "Interrupted."
@@ -189,7 +205,28 @@ class Assistant:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        await self.extras.aclose()
         await self._model.client.close()
+
+    async def _begin(self, guard: Guard) -> None:
+        """Connect the MCP servers, and tell what the run begins with."""
+        missing: list[str] = []
+        try:
+            missing = await self.extras.open()
+        finally:
+            guard.known = self.tools
+            self.emit(
+                Init(
+                    self.session_id,
+                    self.endpoint.model,
+                    str(self.workspace.root),
+                    self.tools,
+                    self.policy.mode,
+                )
+            )
+        for sentence in missing:
+            self.emit(Notice("mcp", sentence))
+        self._tell_of_instructions()
 
     def _tell_of_instructions(self) -> None:
         if self.instructions.note and not self._noted:
@@ -225,9 +262,13 @@ class _Run:
         question: str,
         history: list[ModelMessage],
         capabilities: Sequence[AbstractCapability[None]],
+        extras: AbstractToolset[None],
     ) -> None:
         async with agent.run_stream_events(
-            question, message_history=history or None, capabilities=capabilities
+            question,
+            message_history=history or None,
+            capabilities=capabilities,
+            toolsets=[extras],
         ) as events:
             try:
                 async for event in events:
