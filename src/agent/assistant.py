@@ -21,6 +21,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.toolsets import AbstractToolset
 
 from agent import answer, compaction, instructions, model, problems
+from agent.checkpoints import Checkpoints
 from agent.connect import Endpoint
 from agent.context import EMBEDDED, WHOLE, Context, Meter, window_of
 from agent.events import Delta, Emit, Init, Notice, Problem, Result, both
@@ -98,9 +99,12 @@ class Assistant:
         asker: Asker | None = None,
         *,
         journal: Journal | None = None,
+        checkpoints: Checkpoints | None = None,
         servers: Sequence[Server] = (),
     ) -> None:
         """Goes on with the conversation in `journal` and records there what happens.
+
+        With `checkpoints` every write can be taken back.
 
         `servers`: MCP servers besides those in the settings.
 
@@ -115,7 +119,10 @@ class Assistant:
         self.journal = journal
         self.extras = Extras(settings, self.workspace, servers)
         self.policy = Policy(settings.permission_mode, asker, reads=READS | self.extras.read_only)
-        self.session_id = journal.session_id if journal else uuid.uuid4().hex
+        self.checkpoints = checkpoints
+        if checkpoints:
+            self.workspace.around_commit = checkpoints.recording
+        self.session_id = self._begin()
         self._own = tuple(tool.__name__ for tool in chosen(settings.allowed_tools, self.extras))
         self.messages: list[ModelMessage] = journal.history() if journal else []
         self._model = model.build(endpoint, settings)
@@ -191,7 +198,13 @@ class Assistant:
         self.messages = []
         if self.journal:
             self.journal.restart()
-        self.session_id = self.journal.session_id if self.journal else uuid.uuid4().hex
+        self.session_id = self._begin()
+
+    def _begin(self) -> str:
+        session_id = self.journal.session_id if self.journal else uuid.uuid4().hex
+        if self.checkpoints:
+            self.checkpoints.begin(session_id)
+        return session_id
 
     def compact(self) -> Notice:
         """Cut the conversation to about half of what can go, and say what went."""
