@@ -129,7 +129,7 @@ class _Cuts:
         if not any((index, position) in gone for position in range(len(message.parts))):
             return message
         parts = [
-            replace(part, content=self._notes[index, position][1])
+            _emptied(part, self._notes[index, position][1])
             if isinstance(part, ToolReturnPart) and (index, position) in gone
             else part
             for position, part in enumerate(message.parts)
@@ -146,6 +146,12 @@ class _Cuts:
                 continue
             parts.append(part if is_current else _announced(part))
         return replace(message, parts=parts)
+
+
+def _emptied(part: ToolReturnPart, note: str) -> ToolReturnPart:
+    return ToolReturnPart(
+        part.tool_name, note, part.tool_call_id, timestamp=part.timestamp, outcome=part.outcome
+    )
 
 
 def _announced(part: ModelRequestPart) -> ModelRequestPart:

@@ -12,6 +12,8 @@ from pydantic_ai import ToolDefinition
 from pydantic_ai.messages import (
     ModelMessage,
     ModelResponse,
+    SystemPromptPart,
+    TextPart,
     ToolCallPart,
     ToolReturnPart,
     UserPromptPart,
@@ -237,7 +239,7 @@ def _texts_of(message: ModelMessage) -> Iterator[tuple[Kind, str]]:
             yield "results", part.model_response_str()
         elif isinstance(part, ToolCallPart):
             yield "history", part.tool_name + part.args_as_json_str()
-        elif part.part_kind != "thinking" and isinstance(getattr(part, "content", None), str):
+        elif isinstance(part, TextPart | SystemPromptPart):
             yield "history", part.content
 
 
