@@ -96,10 +96,21 @@ def _answer(
     endpoint = connect.connect(settings)
     try:
         from agent.assistant import Assistant
+        from agent.checkpoints import Checkpoints
         from agent.terminal import asker
 
         async def run() -> Result:
-            assistant = Assistant(settings, endpoint, directory, emit, asker(), journal=journal)
+            # Whoever wants nothing kept gets no copies of files either.
+            checkpoints = Checkpoints.create(directory) if journal else None
+            assistant = Assistant(
+                settings,
+                endpoint,
+                directory,
+                emit,
+                asker(),
+                journal=journal,
+                checkpoints=checkpoints,
+            )
             try:
                 return await assistant.ask(question)
             finally:

@@ -20,8 +20,10 @@ class Row:
     directory: Path
 
 
-def batch(source: str, directory: Path, settings: Settings) -> int:
+def batch(source: str, directory: Path, settings: Settings, *, record: bool = True) -> int:
     """Answer every row; returns 0 when all were answered, else 1.
+
+    `record`: keep what is written, so that it can be taken back row by row.
 
     Raises:
         UsageError: the file cannot be read or a row is wrong; nothing was asked then.
@@ -35,22 +37,26 @@ def batch(source: str, directory: Path, settings: Settings) -> int:
         render.note(f"agent: {error}")
         return Exit.UNAVAILABLE if error.subtype == "unavailable" else Exit.USAGE
     try:
-        return interrupt.run(_answer_all(rows, settings, endpoint))
+        return interrupt.run(_answer_all(rows, settings, endpoint, record))
     finally:
         endpoint.close()
 
 
-async def _answer_all(rows: list[Row], settings: Settings, endpoint: Any) -> int:
+async def _answer_all(rows: list[Row], settings: Settings, endpoint: Any, record: bool) -> int:
     from agent import render
     from agent.ask import failure
     from agent.assistant import Assistant
+    from agent.checkpoints import Checkpoints
 
     failed = False
     assistants: dict[Path, Assistant] = {}
     for row in rows:
         try:
             if row.directory not in assistants:
-                assistants[row.directory] = Assistant(settings, endpoint, row.directory)
+                checkpoints = Checkpoints.create(row.directory) if record else None
+                assistants[row.directory] = Assistant(
+                    settings, endpoint, row.directory, checkpoints=checkpoints
+                )
             assistant = assistants[row.directory]
             assistant.forget()
             result = await assistant.ask(row.question)

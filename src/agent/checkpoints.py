@@ -39,7 +39,9 @@ class Checkpoints:
     """The writes of one session below `root`; `home` replaces the user's state folder."""
 
     def __init__(self, root: Path, session_id: str, home: Path | None = None) -> None:
-        """Raises NotADirectoryError when `root` is no directory."""
+        """Raises UsageError when `root` is no directory."""
+        if not root.is_dir():
+            raise UsageError(f"There is no directory {str(root)!r}.")
         self._home = home
         self._workspace = Workspace(root)
         self.begin(session_id)

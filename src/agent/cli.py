@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.exits import Exit, UsageError, table
+from agent.exits import BY_SUBTYPE, AgentError, Exit, UsageError, table
 
 _FLAGS = (
     *("model", "base_url", "adapter", "output_format", "max_turns", "max_tokens", "timeout"),
@@ -38,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _dispatch(arguments)
         sys.stdout.flush()
         return code
-    except UsageError as error:
+    except AgentError as error:
         print(f"agent: {error}", file=sys.stderr)
-        return Exit.USAGE
+        return BY_SUBTYPE[error.subtype]
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
@@ -86,7 +86,7 @@ def _ask(options: argparse.Namespace) -> int:
 
         if options.resume is not None:
             raise UsageError("--batch keeps no sessions; it has nothing to continue or resume.")
-        return batch(options.batch, directory, merged)
+        return batch(options.batch, directory, merged, record=not options.no_session)
     from agent.ask import ask
 
     return ask(
@@ -146,7 +146,7 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="go on with this session (see `agent sessions`); without ID: the latest",
     )
-    ask.add_argument("--no-session", action="store_true", help="keep nothing of this question")
+    ask.add_argument("--no-session", action="store_true", help="keep nothing, not even for undo")
     ask.add_argument("--output-format", metavar="FORMAT", help="text, json or stream-json")
     ask.add_argument("--max-turns", metavar="N", help="model turns before the run is stopped")
     ask.add_argument("--max-tokens", metavar="N", help="longest answer")
