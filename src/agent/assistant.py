@@ -122,7 +122,7 @@ class Assistant:
         self.checkpoints = checkpoints
         if checkpoints:
             self.workspace.around_commit = checkpoints.recording
-        self.session_id = self._begin()
+        self.session_id = self._new_session()
         self._own = tuple(tool.__name__ for tool in chosen(settings.allowed_tools, self.extras))
         self.messages: list[ModelMessage] = journal.history() if journal else []
         self._model = model.build(endpoint, settings)
@@ -198,9 +198,9 @@ class Assistant:
         self.messages = []
         if self.journal:
             self.journal.restart()
-        self.session_id = self._begin()
+        self.session_id = self._new_session()
 
-    def _begin(self) -> str:
+    def _new_session(self) -> str:
         session_id = self.journal.session_id if self.journal else uuid.uuid4().hex
         if self.checkpoints:
             self.checkpoints.begin(session_id)
