@@ -159,9 +159,9 @@ class Journal:
         turns: list[Any] = []
         size = 0
         for record, length in records.backwards(self._descriptor):
-            size += length
             if not record.get("messages"):
                 continue
+            size += length
             if turns and size > _HISTORY:
                 self.left_out = int(record.get("turn", 0))
                 break
