@@ -7,11 +7,14 @@ allows is read narrowly: this tool, the real path, letter for letter.
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
+from pathlib import Path
+from typing import Any
 
+from agent.configfile import ConfigFile
 from agent.exits import UsageError
 
 KINDS = ("allow", "ask", "deny")
@@ -152,6 +155,41 @@ def parse_all(value: object, kind: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def of_file(file: ConfigFile, root: Path | None = None) -> Rules:
+    """The rules in `[permissions]` of a file and in its `[permissions."/a/codebase"]` for `root`.
+
+    Raises:
+        UsageError: a table, key or pattern is wrong, also one that is for another codebase.
+    """
+    rules = Rules()
+    for keys, table in _tables(file):
+        lists = {}
+        for kind, value in table.items():
+            if kind.startswith("/") and len(keys) == 1:
+                continue
+            if kind not in KINDS:
+                known = ", ".join(KINDS)
+                raise file.wrong((*keys, kind), f"permissions has no key {kind!r}, only {known}.")
+            try:
+                lists[kind] = parse_all(value, kind)
+            except ValueError as error:
+                raise file.wrong((*keys, kind), f"permissions.{kind} {error}.") from None
+        if len(keys) == 1 or (root is not None and keys[1] == str(root.resolve())):
+            rules += Rules(**lists)
+    return rules
+
+
+def _tables(file: ConfigFile) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    table = file.values.get("permissions", {})
+    found: list[tuple[tuple[str, ...], Any]] = [(("permissions",), table)]
+    if isinstance(table, dict):
+        found += [(("permissions", key), table[key]) for key in table if key.startswith("/")]
+    for keys, one in found:
+        if not isinstance(one, dict):
+            raise file.wrong(keys, f"{keys[-1]!r} must be a table.")
+        yield keys, one
+
+
 def for_path(tool: str, path: str) -> str:
     """The narrowest pattern that covers a path."""
     # A brace cannot be escaped in a glob; `?` is any one character.
@@ -211,5 +249,3 @@ def _folded(text: str) -> str:
     from agent_tools.policy import folded
 
     return folded(text)
-
-

@@ -1,22 +1,28 @@
-"""The one place that reads settings: default < user file < `AGENT_*` environment < flag.
+"""The one place that reads settings: default < user file < trusted project file < `AGENT_*` < flag.
 
-The configuration of a repository is not read: it belongs to whoever wrote the repository.
+The configuration of a codebase belongs to whoever wrote the codebase: see `agent.trust`.
 """
 
 import os
-import tomllib
-from collections.abc import Callable, Mapping
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from agent import trust, userfile
+from agent.configfile import ConfigFile
 from agent.exits import UsageError
 from agent.mcp_servers import Server, servers
+from agent.rules import KINDS, Rules, of_file
 
 MODES = ("read-only", "ask", "accept-edits", "yolo")
 FORMATS = ("text", "json", "stream-json")
 # Ends of a turn in common chat templates; a server that knows its own ignores the others.
 STOPS = ("<|im_end|>", "<|end|>", "<|eot_id|>", "<end_of_turn>")
+# user:password in a URL.
+_PASSWORD = re.compile(r"^(\w+://)[^/@]*@")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -81,8 +87,8 @@ def _one_of(*choices: str) -> Callable[[object], str]:
     return parse
 
 
-def _setting(default: Any, parse: Callable[[object], object], meaning: str) -> Any:
-    return field(default=default, metadata={"parse": parse, "meaning": meaning})
+def _setting(default: Any, parse: Callable[[object], object], meaning: str, **how: Any) -> Any:
+    return field(default=default, **how, metadata={"parse": parse, "meaning": meaning})
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ class Settings:
     model: str | None = _setting(None, _text, "model name or reference; none: the embedded model")
     base_url: str | None = _setting(None, _text, "an OpenAI-compatible endpoint")
     adapter: str | None = _setting(None, _text, "a LoRA adapter for --model")
-    api_key: str | None = _setting(None, _text, "key for --base-url")
+    api_key: str | None = _setting(None, _text, "key for --base-url", repr=False)
     output_format: str = _setting("text", _one_of(*FORMATS), "how `agent ask` prints")
     max_turns: int = _setting(20, _whole, "model turns before a run is stopped")
     allowed_tools: tuple[str, ...] | None = _setting(None, _texts, "tools offered; none: all")
@@ -109,6 +115,7 @@ class Settings:
     context_window: int | None = _setting(None, _whole, "tokens the model can read")
     extra_tools: tuple[str, ...] = _setting((), _texts, "tools of installed packages to offer")
     mcp: tuple[Server, ...] = _setting((), servers, "MCP servers, as tables [mcp.servers.NAME]")
+    rules: Rules = field(default_factory=Rules)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -122,53 +129,146 @@ def meanings() -> dict[str, str]:
 
 def user_file() -> Path:
     """Where the user's own settings are."""
-    from platformdirs import user_config_path
-
-    return user_config_path("agent", appauthor=False) / "config.toml"
+    return userfile.folder() / "config.toml"
 
 
-def load(flags: Mapping[str, object], environ: Mapping[str, str] = os.environ) -> Settings:
+def load(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str] = os.environ,
+    root: Path | None = None,
+) -> Settings:
     """Merge all sources; `flags` holds only what was given on the command line.
 
+    `root` is the codebase. Its own file counts only if the user trusts it; where it does not, a
+    line on standard error says so.
+
     Raises:
-        UsageError: a source has an unknown key or a wrong value; the message names both.
+        UsageError: a source has an unknown key or a wrong value; the message names both, and the
+            line in a file.
     """
     path = user_file()
-    settings = _merge(Settings(), _read(path), str(path), lambda name: name)
-    variables = {
-        name: environ[f"AGENT_{name.upper()}"]
-        for name in _FIELDS
-        if environ.get(f"AGENT_{name.upper()}")
-    }
-    settings = _merge(settings, variables, "the environment", lambda name: f"AGENT_{name.upper()}")
-    return _merge(settings, flags, "the command line", lambda name: "--" + name.replace("_", "-"))
+    settings = _with_file(Settings(), ConfigFile(_read(path), str(path)), root)
+    if root is not None and os.path.lexists(root / trust.FILE):
+        theirs = trust.honoured(root)
+        if theirs is not None:
+            settings = with_project(settings, theirs)
+        elif line := trust.notice(root):
+            print(f"agent: {line}", file=sys.stderr)
+    variables = {name: f"AGENT_{name.upper()}" for name in _FIELDS}
+    given = {name: environ[spelt] for name, spelt in variables.items() if environ.get(spelt)}
+    settings = _merge(settings, given, variables, _complaint("the environment"))
+    options = {name: "--" + name.replace("_", "-") for name in _FIELDS}
+    settings = _merge(settings, flags, options, _complaint("the command line"))
+    # Whoever chose the endpoint of a codebase shall not get the user's key.
+    if settings.api_key is not None and settings.origins.get("base_url") == trust.FILE:
+        withheld = {"api_key": f"not sent to the base_url of {trust.FILE}"}
+        settings = replace(settings, api_key=None, origins={**settings.origins, **withheld})
+    return settings
 
 
-def _read(path: Path) -> dict[str, object]:
+def with_project(settings: Settings, text: str) -> Settings:
+    """The settings with a codebase's own file, which the user trusts or is about to, on top.
+
+    Raises:
+        UsageError: the file is wrong, or asks for what no codebase may decide.
+    """
+    file = ConfigFile(text, trust.FILE)
+    for key, value in file.values.items():
+        name = key.replace("-", "_")
+        if name == "api_key" or (name == "permission_mode" and value == "yolo"):
+            what = "api_key" if name == "api_key" else "permission_mode yolo"
+            raise file.wrong((key,), f"{what} is never taken from a codebase; remove it.")
+    return _with_file(settings, file)
+
+
+def _read(path: Path) -> str:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return {}
+        return ""
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from None
 
 
+def _with_file(settings: Settings, file: ConfigFile, root: Path | None = None) -> Settings:
+    values = {key: value for key, value in file.values.items() if key != "permissions"}
+    names = {name: name for name in _FIELDS}
+    settings = _merge(settings, values, names, file.wrong, file.source)
+    rules = of_file(file, root)
+    origins = dict(settings.origins)
+    for kind in KINDS:
+        if getattr(rules, kind):
+            name = f"permissions.{kind}"
+            origins[name] = " and ".join(filter(None, (origins.get(name), file.source)))
+    return replace(settings, rules=settings.rules + rules, origins=origins)
+
+
+Complaint = Callable[[Sequence[str], str], UsageError]
+
+
+def _complaint(source: str) -> Complaint:
+    return lambda keys, what: UsageError(f"{source}: {what}")
+
+
 def _merge(
-    settings: Settings, values: Mapping[str, object], source: str, spelling: Callable[[str], str]
+    settings: Settings,
+    values: Mapping[str, object],
+    spelling: Mapping[str, str],
+    wrong: Complaint,
+    source: str | None = None,
 ) -> Settings:
+    """`source` is the origin of every value, where it is not each one's own spelling."""
     parsed: dict[str, Any] = {}
     for key, value in values.items():
         name = key.replace("-", "_")
         if name not in _FIELDS:
-            known = ", ".join(sorted(_FIELDS))
-            raise UsageError(f"{source}: unknown setting {key!r}; known settings are {known}.")
+            known = ", ".join(sorted([*_FIELDS, "permissions"]))
+            raise wrong((key,), f"unknown setting {key!r}; known settings are {known}.")
         try:
             parsed[name] = _FIELDS[name].metadata["parse"](value)
         except ValueError as error:
-            # A table may hold keys of other services.
-            given = "" if isinstance(value, Mapping) else f", not {value!r}"
-            raise UsageError(f"{source}: {spelling(name)} {error}{given}.") from None
-    origins = {**settings.origins, **dict.fromkeys(parsed, source)}
-    return replace(settings, **parsed, origins=origins)
+            # A table or a key may hold secrets.
+            secret = name == "api_key" or isinstance(value, dict)
+            given = "" if secret else f", not {value!r}"
+            raise wrong((key,), f"{spelling[name]} {error}{given}.") from None
+    origins = {name: source or spelling[name] for name in parsed}
+    return replace(settings, **parsed, origins={**settings.origins, **origins})
+
+
+class Row(NamedTuple):
+    """A setting as `agent config` shows it; `value` is fit to be shown and to be JSON."""
+
+    name: str
+    value: Any
+    origin: str
+    meaning: str
+
+
+def explain(settings: Settings) -> list[Row]:
+    """Every setting, its value (no key in full), where it came from and what it means."""
+    rows = [
+        Row(name, _shown(name, getattr(settings, name)), settings.origins.get(name, "default"),
+            f.metadata["meaning"])
+        for name, f in _FIELDS.items()
+    ]  # fmt: skip
+    for kind, meaning in (
+        ("allow", "calls that need no question, such as edit_file(src/**)"),
+        ("ask", "calls to be asked for in every mode; beats allow"),
+        ("deny", "calls that are never made; beats ask and allow"),
+    ):
+        name = f"permissions.{kind}"
+        origin = settings.origins.get(name, "default")
+        rows.append(Row(name, list(getattr(settings.rules, kind)), origin, meaning))
+    return rows
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name == "api_key" and value is not None:
+        return f"...{value[-4:]}" if len(value) >= 16 else "..."
+    if name == "base_url" and value is not None:
+        return _PASSWORD.sub(r"\1...@", value)
+    if isinstance(value, tuple):
+        return [one if isinstance(one, str) else str(one) for one in value]
+    return value

@@ -25,8 +25,8 @@ def test_each_source_beats_the_one_before(user_file: Path) -> None:
     merged = settings.load({"max_turns": "7"}, environment)
     assert (merged.max_turns, merged.max_tokens, merged.model) == (7, 200, "m")
     assert merged.origins == {
-        "max_turns": "the command line",
-        "max_tokens": "the environment",
+        "max_turns": "--max-turns",
+        "max_tokens": "AGENT_MAX_TOKENS",
         "model": str(user_file),
     }
 
@@ -48,11 +48,9 @@ def test_a_wrong_file_is_named_with_its_key(user_file: Path, content: str, says:
     assert str(user_file) in str(caught.value)
 
 
-def test_durations() -> None:
+def test_durations(user_file: Path) -> None:
     for given, seconds in (("5m", 300), ("90", 90), ("1h", 3600), ("0", 0), (2.5, 2.5)):
-        assert settings._merge(settings.Settings(), {"keep_alive": given}, "x", str).keep_alive == (
-            seconds
-        )
+        assert settings.load({"keep_alive": given}, {}).keep_alive == seconds
 
 
 def test_a_repository_cannot_configure_us(
