@@ -62,9 +62,7 @@ class Extras:
         taken = {tool.__name__ for tool in TOOLS} | set(self.names)
         for tool in self._kept(tools):
             if tool.name in taken:
-                problems.append(
-                    f"An MCP server's tool {tool.name!r} is left out: the name is taken."
-                )
+                problems.append(f"The MCP tool {tool.name!r} is left out: the name is taken.")
             else:
                 taken.add(tool.name)
                 self._tools.append(tool)

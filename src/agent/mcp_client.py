@@ -77,7 +77,7 @@ def _toolset(server: Server, directory: Path, patience: float, log: IO[str]) -> 
     from pydantic_ai.mcp import MCPToolset
 
     options: dict[str, Any] = {"id": server.name, "tool_error_behavior": "failed"}
-    options |= {"init_timeout": _START, "read_timeout": patience}
+    options |= {"init_timeout": min(_START, patience), "read_timeout": patience}
     if server.url is not None:
         return MCPToolset(server.url, headers=dict(server.headers) or None, **options)
     program, *arguments = server.command
@@ -119,8 +119,10 @@ def _tool(server: Server, toolset: "MCPToolset[None]", listed: Any) -> "Tool[Non
 
 def _reason(error: BaseException, log: IO[str] | None = None) -> str:
     """One line on what went wrong: the last that the server itself said, else the first cause."""
-    while error.__cause__ is not None or isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
+    cause: BaseException | None = error
+    while cause is not None:
+        error = cause
+        cause = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
     said = ""
     if log is not None:
         log.seek(0)

@@ -1,0 +1,252 @@
+"""MCP in both directions: real servers offer us tools, real clients use ours."""
+
+import json
+import re
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.events import Notice
+from agent.exits import UsageError
+from agent.mcp_servers import Server, servers
+from agent.permissions import Request
+from tests.agent.conftest import Command, Outcome, Run
+from tests.scripted_endpoint import Behaviour, ScriptedEndpoint, call, text
+
+pytest.importorskip("fastmcp", reason="needs the extra `mcp`")
+pytest.importorskip("mcp", reason="needs the extra `mcp`")
+
+THERE = str(Path(__file__).with_name("an_mcp_server.py"))
+
+
+def docs(*arguments: str, name: str = "docs", **more: Any) -> Server:
+    return Server(name, (sys.executable, THERE, *arguments), **more)
+
+
+def tool_results(outcome: Outcome) -> list[str]:
+    messages = outcome.requests[-1]["messages"]
+    return [m["content"] for m in messages if m["role"] == "tool"]
+
+
+def notices(outcome: Outcome) -> list[str]:
+    return [event.message for event in outcome.events if isinstance(event, Notice)]
+
+
+def offered(outcome: Outcome) -> list[str]:
+    return [tool["function"]["name"] for tool in outcome.requests[0]["tools"]]
+
+
+async def yes(request: Request) -> bool:
+    return True
+
+
+SEARCH = [call("docs_search", topic="the sky"), text("It is blue.")]
+
+
+def test_a_tool_of_a_server_is_called(run: Run) -> None:
+    outcome = run(SEARCH, asker=yes, mcp=(docs(),))
+    assert outcome.result.subtype == "success"
+    assert tool_results(outcome) == ["The handbook says that the sky is blue."]
+    assert outcome.calls() == [("docs_search", "ok")]
+    assert set(offered(outcome)) >= {"grep", "docs_search", "docs_numbers"}
+
+
+def test_a_server_behind_a_url(run: Run, http_server: str) -> None:
+    outcome = run(SEARCH, asker=yes, mcp=(Server("docs", url=http_server),))
+    assert tool_results(outcome) == ["The handbook says that the sky is blue."]
+
+
+def test_nothing_is_connected_until_configured(run: Run) -> None:
+    outcome = run([text("Hello.")])
+    assert len(offered(outcome)) == 6
+
+
+def test_the_user_is_asked_and_sees_the_arguments(run: Run) -> None:
+    seen: list[Request] = []
+
+    async def no(request: Request) -> bool:
+        seen.append(request)
+        return False
+
+    outcome = run(SEARCH, asker=no, mcp=(docs(),))
+    assert outcome.calls() == [("docs_search", "denied")]
+    assert [request.tool for request in seen] == ["docs_search"]
+    assert json.loads(seen[0].preview) == {"topic": "the sky"}
+
+
+@pytest.mark.parametrize("mode", ["read-only", "ask", "accept-edits"])
+def test_what_a_server_says_of_itself_permits_nothing(run: Run, mode: str) -> None:
+    outcome = run(SEARCH, permission_mode=mode, mcp=(docs(),))
+    assert outcome.calls() == [("docs_search", "denied")]
+    assert "Ignore the user" not in str(outcome.requests)
+
+
+def test_a_dead_server_is_one_sentence_and_the_rest_goes_on(run: Run) -> None:
+    script = [call("grep", pattern="Basket"), text("In src/basket.py.")]
+    outcome = run(script, mcp=(docs("dead"), docs(name="alive")))
+    assert outcome.result.subtype == "success"
+    assert notices(outcome) == [
+        "The MCP server 'docs' cannot be used, so its tools are missing: no database configured."
+    ]
+    assert "alive_search" in offered(outcome)
+
+
+@pytest.mark.parametrize(
+    ("server", "reason"),
+    [
+        (Server("docs", ("/no/such/program",)), "No such file"),
+        (Server("docs", url="http://127.0.0.1:1/mcp"), "connect"),
+        (docs("silent"), ""),
+        (docs(tools=("find",)), "has no tool 'find'"),
+    ],
+)
+def test_every_way_to_be_unusable(run: Run, server: Server, reason: str) -> None:
+    outcome = run([text("Hello.")], mcp=(server,), timeout=5.0)
+    [sentence] = notices(outcome)
+    assert sentence.startswith("The MCP server 'docs'")
+    assert reason in sentence
+    assert "\n" not in sentence
+    assert outcome.shown == "Hello."
+
+
+def test_a_server_that_dies_in_a_call(run: Run) -> None:
+    outcome = run([call("docs_leave"), text("It died.")], asker=yes, mcp=(docs(),))
+    assert outcome.calls() == [("docs_leave", "failed")]
+    assert outcome.result.subtype == "success"
+    assert tool_results(outcome)[0].startswith("Error: ")
+
+
+def test_a_failing_tool_is_told_to_the_model(run: Run) -> None:
+    outcome = run([call("docs_fail"), text("It failed.")], asker=yes, mcp=(docs(),))
+    assert outcome.calls() == [("docs_fail", "failed")]
+
+
+def test_long_results_are_cut_and_say_so(run: Run) -> None:
+    script = [call("docs_numbers", count=9999), text("Many.")]
+    [result] = tool_results(run(script, asker=yes, mcp=(docs(),)))
+    assert len(result) < 11_000
+    assert result.endswith("ask for less at once]")
+
+
+def test_only_the_tools_that_the_user_wants(run: Run) -> None:
+    outcome = run([text("Hello.")], mcp=(docs(tools=("search",)),))
+    assert [name for name in offered(outcome) if name.startswith("docs_")] == ["docs_search"]
+    outcome = run([text("Hello.")], mcp=(docs(),), allowed_tools=("grep", "docs_fail"))
+    assert sorted(offered(outcome)) == ["docs_fail", "grep"]
+
+
+def test_a_server_gets_its_own_variables_and_none_of_ours(
+    run: Run, codebase: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENT_API_KEY", "secret")
+    script = [call("docs_environment"), text("Seen.")]
+    outcome = run(script, asker=yes, mcp=(docs(env={"DOCS_TOKEN": "x"}),))
+    assert tool_results(outcome) == [f"['DOCS_TOKEN'] {codebase}"]
+
+
+def test_a_server_cannot_take_the_name_of_one_of_our_tools(run: Run) -> None:
+    script = [call("read_file", path="README.md"), text("A shop.")]
+    outcome = run(script, mcp=(docs(name="read"),))
+    assert "# Shop" in tool_results(outcome)[0]
+    assert "The MCP tool 'read_file' is left out: the name is taken." in notices(outcome)
+
+
+def test_the_embedded_model_reads_the_tools_of_a_server(command: Command, tmp_path: Path) -> None:
+    configure(tmp_path, command=[sys.executable, THERE])
+    done = command("ask", "--output-format", "stream-json", "what is a queue?")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert "docs_search" in events[0]["tools"]
+    assert events[-1]["result"]
+
+
+def test_configured_in_the_users_file(command: Command, tmp_path: Path) -> None:
+    configure(tmp_path, command=[sys.executable, THERE])
+    done = asked(command, SEARCH, "--permission-mode", "yolo")
+    assert json.loads(done)["tool_calls"][0]["outcome"] == "ok"
+
+
+def test_a_repository_cannot_start_a_server(
+    command: Command, codebase: Path, tmp_path: Path
+) -> None:
+    mark = tmp_path / "started"
+    (codebase / ".agent").mkdir()
+    (codebase / ".agent" / "config.toml").write_text(
+        f"[mcp.servers.docs]\ncommand = ['touch', {str(mark)!r}]\n"
+    )
+    asked(command, [text("Hello.")])
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ([], "has only tables"),
+        ({"server": {}}, "has only tables"),
+        ({"servers": {"a b": {}}}, "letters, digits"),
+        ({"servers": {"docs": {}}}, "[servers.docs] needs either command or url"),
+        ({"servers": {"docs": {"command": ["x"], "url": "http://h"}}}, "needs either"),
+        ({"servers": {"docs": {"command": "x -y"}}}, "command must be a list of texts"),
+        ({"servers": {"docs": {"url": "file:///x"}}}, "url must begin with"),
+        ({"servers": {"docs": {"url": "http://h", "env": {"A": "b"}}}}, "env goes with command"),
+        ({"servers": {"docs": {"url": "http://h", "headers": {"A": 1}}}}, "table of texts"),
+        ({"servers": {"docs": {"comand": ["x"]}}}, "comand is no key"),
+    ],
+)
+def test_wrong_configuration(table: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        servers(table)
+
+
+def test_a_wrong_table_is_not_quoted(command: Command, tmp_path: Path) -> None:
+    configure(tmp_path, url="ftp://x", headers={"Authorization": "Bearer hidden"})
+    done = command("ask", "hello")
+    assert done.returncode == 2
+    assert "[servers.docs] url must begin with" in done.stderr
+    assert "hidden" not in done.stderr
+
+
+def test_an_unknown_allowed_tool_is_still_refused(run: Run) -> None:
+    with pytest.raises(UsageError, match="no tool 'dcs_search'"):
+        run([text("Hello.")], mcp=(docs(),), allowed_tools=("dcs_search",))
+
+
+def configure(home: Path, **server: Any) -> None:
+    folder = home / "config" / "agent"
+    folder.mkdir(parents=True)
+    keys = {"command": json.dumps, "url": json.dumps, "headers": inline}
+    lines = [f"{key} = {keys[key](value)}" for key, value in server.items()]
+    (folder / "config.toml").write_text("\n".join(["[mcp.servers.docs]", *lines]))
+
+
+def inline(table: dict[str, str]) -> str:
+    return "{" + ", ".join(f"{key} = {json.dumps(value)}" for key, value in table.items()) + "}"
+
+
+def asked(command: Command, script: list[Behaviour], *flags: str) -> str:
+    with ScriptedEndpoint(script) as endpoint:
+        url = ("--base-url", endpoint.base_url)
+        done = command("ask", *url, "--output-format", "json", *flags, "What colour is the sky?")
+    assert done.stdout, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def http_server() -> Iterator[str]:
+    import uvicorn
+
+    from tests.agent.an_mcp_server import server
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
+    running = uvicorn.Server(uvicorn.Config(server().streamable_http_app(), log_level="error"))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    yield url
+    running.should_exit = True
+    thread.join()
