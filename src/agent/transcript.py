@@ -98,7 +98,7 @@ def _entry(kind: str, record: Record) -> Entry:
         return Entry("call", _line(heading), _text(record.get("result")))
     rest = {name: value for name, value in record.items() if name not in _PLUMBING}
     when = _text(record.get("time"))[:19].replace("T", " ")
-    return Entry("note", f"{kind}, {when}", _line(json.dumps(rest, ensure_ascii=False)))
+    return Entry("note", _line(f"{kind}, {when}"), _line(json.dumps(rest, ensure_ascii=False)))
 
 
 def _html(entry: Entry) -> str:
