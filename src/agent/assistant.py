@@ -30,7 +30,7 @@ from agent.extras import Extras
 from agent.guards import Guard, RunEnded
 from agent.journal import Journal
 from agent.mcp_servers import Server
-from agent.permissions import READS, Asker, Policy
+from agent.permissions import READS, Asker, Policy, Rules, view
 from agent.prompt import system_prompt
 from agent.settings import Settings
 from agent_tools import TOOLS, Workspace
@@ -49,7 +49,7 @@ def build(
             settings.system_prompt, settings.append_system_prompt, agents_md
         ),
         tools=[
-            Tool(_bound(tool, workspace), name=tool.__name__, sequential=True)
+            Tool(_bound(tool, workspace, settings.rules), name=tool.__name__, sequential=True)
             for tool in TOOLS
             if settings.allowed_tools is None or tool.__name__ in settings.allowed_tools
         ],
@@ -76,8 +76,8 @@ def chosen(allowed: Sequence[str] | None, extras: Extras | None = None) -> list[
     return [tool for tool in TOOLS if allowed is None or tool.__name__ in allowed]
 
 
-def _bound(tool: Callable[..., str], workspace: Workspace) -> Callable[..., str]:
-    method: Callable[..., str] = tool.__get__(workspace)
+def _bound(tool: Callable[..., str], workspace: Workspace, rules: Rules) -> Callable[..., str]:
+    method: Callable[..., str] = tool.__get__(view(tool.__name__, workspace, rules))
     return method
 
 
@@ -118,7 +118,15 @@ class Assistant:
         self.emit = emit if journal is None else both(journal.subscriber, emit)
         self.journal = journal
         self.extras = Extras(settings, self.workspace, servers)
-        self.policy = Policy(settings.permission_mode, asker, reads=READS | self.extras.read_only)
+        names = (*(tool.__name__ for tool in TOOLS), *settings.extra_tools)
+        settings.rules.check(names, self.extras.offers)
+        self.policy = Policy(
+            settings.permission_mode,
+            asker,
+            settings.rules,
+            self.workspace,
+            reads=READS | self.extras.read_only,
+        )
         self.checkpoints = checkpoints
         if checkpoints:
             self.workspace.around_commit = checkpoints.recording
@@ -344,8 +352,5 @@ def _verdict(run: _Run, guard: Guard) -> tuple[str, str]:
         return "truncated", "The answer is cut off; raise max_tokens."
     if guard.denials:
         names = ", ".join(dict.fromkeys(denial["name"] for denial in guard.denials))
-        return (
-            "denied",
-            f"Not permitted: {names}. Allow writes with --permission-mode accept-edits.",
-        )
+        return "denied", f"Not permitted: {names}. {guard.policy.remedy(guard.denials)}"
     return "success", ""

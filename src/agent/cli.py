@@ -8,7 +8,8 @@ from pathlib import Path
 
 from agent.exits import BY_SUBTYPE, AgentError, Exit, UsageError, table
 
-_FLAGS = (
+# The settings that `agent ask` takes as flags.
+FLAGS = (
     *("model", "base_url", "adapter", "output_format", "max_turns", "max_tokens", "timeout"),
     *("allowed_tools", "permission_mode", "system_prompt", "append_system_prompt", "keep_alive"),
 )
@@ -78,9 +79,9 @@ def _by_name(command: str, arguments: list[str]) -> int:
 def _ask(options: argparse.Namespace) -> int:
     from agent import settings
 
-    given = {name: getattr(options, name) for name in _FLAGS if getattr(options, name) is not None}
-    merged = settings.load(given)
+    given = {name: getattr(options, name) for name in FLAGS if getattr(options, name) is not None}
     directory = Path(options.directory)
+    merged = settings.load(given, root=directory)
     if options.batch is not None:
         from agent.batch import batch
 

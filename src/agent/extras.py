@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from agent import plugins
 from agent.mcp_servers import Server
+from agent.permissions import view
 from agent.settings import Settings
 from agent_tools import TOOLS, Workspace
 
@@ -28,7 +29,9 @@ class Extras:
         self.read_only = frozenset(tool.name for tool in named if tool.read_only)
         self._servers = {server.name: server for server in (*settings.mcp, *servers)}
         self._allowed = settings.allowed_tools
-        self._tools = self._kept([plugins.as_tool(tool, workspace) for tool in named])
+        self._tools = self._kept(
+            [plugins.as_tool(tool, view(tool.name, workspace, settings.rules)) for tool in named]
+        )
         self._connections = None
         if self._servers:
             from agent.mcp_client import Connections

@@ -4,8 +4,8 @@ Policy is code: nothing that a model, a file or a tool result says changes a dec
 ask beats allow beats the permission mode, but nothing allows a write in `read-only`.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,7 +17,17 @@ from agent.exits import UsageError
 from agent.rules import Rules, Where
 from agent_tools import TOOLS, WRITES, ToolError, Workspace
 
-__all__ = ["READS", "Asker", "Decision", "Policy", "Request", "Rules", "always_allow", "decide"]
+__all__ = [
+    "READS",
+    "Asker",
+    "Decision",
+    "Policy",
+    "Request",
+    "Rules",
+    "always_allow",
+    "decide",
+    "view",
+]
 
 # What only looks. Every tool that is neither here nor declared so by its author may do anything.
 READS = frozenset(tool.__name__ for tool in TOOLS) - WRITES
@@ -94,6 +104,16 @@ class Policy:
             return None
         return f"Denied: the user refused this {tool}. Do not try again."
 
+    def remedy(self, denials: Iterable[Mapping[str, Any]]) -> str:
+        """What the user can do so that these calls, each with name and arguments, may run."""
+        freer = replace(self, mode="accept-edits")
+        decisions = {freer.decide(denial["name"], denial["arguments"]) for denial in denials}
+        if decisions <= {Decision.ALLOW}:
+            return "Allow writes with --permission-mode accept-edits."
+        if Decision.DENY in decisions:
+            return "A rule denies it; `agent config` shows where."
+        return "Allow it with a rule in [permissions] of your configuration."
+
     def _request(
         self, tool: str, arguments: Mapping[str, object], preview: Callable[[], str]
     ) -> Request:
@@ -140,11 +160,10 @@ def _collapsed(parts: list[str]) -> str:
     return str(PurePosixPath(*kept))
 
 
-def bound(tool: Callable[..., str], workspace: Workspace, rules: Rules) -> Callable[..., str]:
-    """A tool on a workspace, from which it cannot reach the paths that the rules close to it."""
-    closed = rules.closed_to(tool.__name__)
-    method: Callable[..., str] = tool.__get__(workspace.restricted(closed) if closed else workspace)
-    return method
+def view(tool: str, workspace: Workspace, rules: Rules) -> Workspace:
+    """The workspace as a tool may see it: without the paths that the rules close to it."""
+    closed = rules.closed_to(tool)
+    return workspace.restricted(closed) if closed else workspace
 
 
 def always_allow(pattern: str, root: Path | None = None) -> Path:

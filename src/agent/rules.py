@@ -115,15 +115,23 @@ class Rules:
             return None
         return cache(lambda path: any(rule.covers(path) for rule in rules))
 
-    def check(self, known: Collection[str]) -> None:
-        """Raise UsageError for a rule that is about no tool of these names."""
+    def check(
+        self, names: Collection[str], offers: Callable[[str], bool] = lambda name: False
+    ) -> None:
+        """Refuse a rule that is about no tool, so that a slip of the pen denies or asks nothing.
+
+        `offers` says whether a tool that is not among `names` may still turn up.
+
+        Raises:
+            UsageError: there is such a rule.
+        """
         for kind in KINDS:
             for text in getattr(self, kind):
                 rule = parse(text)
-                if not any(map(rule.names, known)):
+                if not any(map(rule.names, names)) and not offers(rule.tool):
                     raise UsageError(
                         f"permissions.{kind}: {text!r} names no tool; "
-                        f"the tools are {', '.join(known)}."
+                        f"the tools are {', '.join(names)}."
                     )
 
 
