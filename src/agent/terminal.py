@@ -4,6 +4,7 @@ import signal
 import sys
 
 from agent.answer import plain
+from agent.exits import AgentError
 from agent.permissions import Asker, Request
 
 
@@ -15,11 +16,22 @@ def asker() -> Asker | None:
 
 async def _ask(request: Request) -> bool:
     print(plain(request.preview), file=sys.stderr)
-    print(f"Allow {request.tool} on {plain(str(request.arguments.get('path')))}? [y/N] ",
+    print(f"Allow {plain(request.pattern)}? [y]es / [a]lways in this codebase / [N]o ",
           end="", file=sys.stderr, flush=True)  # fmt: skip
-    # While we wait here Ctrl-C must break the reading, not wait for the event loop.
+    reply = read_line().lower()
+    if reply in ("a", "always"):
+        try:
+            request.always()
+        except AgentError as error:
+            print(f"agent: allowed only this once: {error}", file=sys.stderr)
+        return True
+    return reply in ("y", "yes")
+
+
+def read_line() -> str:
+    """A line of standard input; Ctrl-C breaks the reading and does not wait for an event loop."""
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        return sys.stdin.readline().strip()
     finally:
         signal.signal(signal.SIGINT, previous)
