@@ -8,7 +8,7 @@ import bisect
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_ai import RunContext
 from pydantic_ai.capabilities import AbstractCapability
@@ -66,8 +66,9 @@ def compact(messages: Sequence[ModelMessage], budget_tokens: int, count: Count) 
     """The conversation with no more cuts than it takes to fit `budget_tokens`.
 
     In this order: tool results of earlier turns, earlier turns as a whole, results of the current
-    turn, always the oldest first. The current question and any system prompt stay, and no call is
-    parted from its result. Where all that is not enough, `fits` is False.
+    turn, its calls, and last its newest results; always the oldest first. The current question and
+    any system prompt stay, and no call is parted from its result. Where all that is not enough,
+    `fits` is False.
     """
     return _fitting(_Cuts(messages), budget_tokens, count)
 
@@ -102,24 +103,37 @@ class _Cuts:
         current = starts[-1] if starts else 0
         self._begins = sorted({0, *starts})
         self._earlier_turns = self._begins.index(current)
-        self._notes = dict(_notes(self._messages))
-        self._before = [place for place in self._notes if place[0] < current]
-        self._now = [place for place in self._notes if place[0] >= current]
-        newest = sum(place[0] == len(self._messages) - 1 for place in self._now)
-        self.total = len(self._notes) + self._earlier_turns
-        self.sparing_the_newest = self.total - newest
+        last = len(self._messages) - 1
+        self._results = dict(_results(self._messages))
+        noted = [place for place, result in self._results.items() if result.note]
+        self._before = [place for place in noted if place[0] < current]
+        self._now = [place for place in noted if current <= place[0] < last]
+        self._calls = [i for i in range(current + 1, last - 1) if _is_exchange(self._messages, i)]
+        self._newest = [place for place in noted if place[0] == last and last >= current]
+        self.sparing_the_newest = len(noted) - len(self._newest)
+        self.sparing_the_newest += self._earlier_turns + len(self._calls)
+        self.total = self.sparing_the_newest + len(self._newest)
 
     def made(self, number: int) -> Compacted:
         """The conversation after the first `number` cuts; `tokens` and `fits` are not known yet."""
-        before = min(number, len(self._before))
-        turns = min(number - before, self._earlier_turns)
-        gone = {*self._before[:before], *self._now[: number - before - turns]}
+        taken: list[int] = []
+        for size in (len(self._before), self._earlier_turns, len(self._now), len(self._calls)):
+            taken.append(min(number, size))
+            number -= taken[-1]
+        before, turns, now, calls = taken
+        gone = {*self._before[:before], *self._now[:now], *self._newest[:number]}
+        dropped = {index + side for index in self._calls[:calls] for side in (0, 1)}
         begin = self._begins[turns]
-        kept = [self._noted(index, gone) for index in range(begin, len(self._messages))]
+        indexes = [i for i in range(begin, len(self._messages)) if i not in dropped]
+        kept = [self._noted(index, gone) for index in indexes]
         if turns:
             kept[0] = self._first(kept[0], begin, is_current=turns == self._earlier_turns)
-        results = [self._notes[place][0] for place in sorted(gone) if place[0] >= begin]
-        return Compacted(kept, tuple(results), turns)
+        lost = [
+            result.call
+            for place, result in self._results.items()
+            if place[0] >= begin and (place in gone or place[0] in dropped)
+        ]
+        return Compacted(kept, tuple(lost), turns)
 
     def _noted(self, index: int, gone: set[Place]) -> ModelMessage:
         """A message with notes in place of the results that are gone."""
@@ -129,7 +143,7 @@ class _Cuts:
         if not any((index, position) in gone for position in range(len(message.parts))):
             return message
         parts = [
-            _emptied(part, self._notes[index, position][1])
+            _emptied(part, self._results[index, position].note)
             if isinstance(part, ToolReturnPart) and (index, position) in gone
             else part
             for position, part in enumerate(message.parts)
@@ -145,7 +159,7 @@ class _Cuts:
             if isinstance(part, ToolReturnPart):
                 continue
             parts.append(part if is_current else _announced(part))
-        return replace(message, parts=parts)
+        return message if parts == list(message.parts) else replace(message, parts=parts)
 
 
 def _emptied(part: ToolReturnPart, note: str) -> ToolReturnPart:
@@ -163,8 +177,14 @@ def _announced(part: ModelRequestPart) -> ModelRequestPart:
     return replace(part, content=f"{_GONE}\n{part.content}")
 
 
-def _notes(messages: Sequence[ModelMessage]) -> Iterator[tuple[Place, tuple[str, str]]]:
-    """Every result that is longer than a note in its place, with its call and that note."""
+class _Result(NamedTuple):
+    """A tool result: its call on one line, and a note in its place if that saves anything."""
+
+    call: str
+    note: str
+
+
+def _results(messages: Sequence[ModelMessage]) -> Iterator[tuple[Place, _Result]]:
     calls: dict[str, ToolCallPart] = {}
     for index, message in enumerate(messages):
         if isinstance(message, ModelResponse):
@@ -174,8 +194,18 @@ def _notes(messages: Sequence[ModelMessage]) -> Iterator[tuple[Place, tuple[str,
             if isinstance(part, ToolReturnPart):
                 call = _spelt(part.tool_name, calls.get(part.tool_call_id))
                 note = _note(call, part.tool_name, is_newest=index == len(messages) - 1)
-                if len(part.model_response_str()) > len(note):
-                    yield (index, position), (call, note)
+                is_shorter = len(note) < len(part.model_response_str())
+                yield (index, position), _Result(call, note if is_shorter else "")
+
+
+def _is_exchange(messages: Sequence[ModelMessage], index: int) -> bool:
+    """Whether calls and nothing but their results begin here."""
+    calls, results = messages[index], messages[index + 1]
+    return (
+        isinstance(calls, ModelResponse)
+        and isinstance(results, ModelRequest)
+        and all(isinstance(part, ToolReturnPart) for part in results.parts)
+    )
 
 
 def _spelt(name: str, call: ToolCallPart | None) -> str:
@@ -192,7 +222,7 @@ def _spelt(name: str, call: ToolCallPart | None) -> str:
 
 def _note(call: str, name: str, is_newest: bool) -> str:
     advice = _WRITTEN if name in WRITES else _TOO_LARGE if is_newest else _AGAIN
-    return f"[The result of {call} was removed to make room; {advice}.]"
+    return f"[{call}: result removed to make room; {advice}.]"
 
 
 @dataclass
