@@ -1,0 +1,101 @@
+"""`agent doctor`: check the endpoint, the model and this machine."""
+
+import argparse
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from agent.exits import Exit
+
+if TYPE_CHECKING:
+    from agent.doctor.finding import Finding
+
+_COLOURS = {"ok": "32", "warning": "33", "problem": "31"}
+_NAME = 20
+_STATUS = 8
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run all checks; returns 0 when there is no problem (warnings are none), else 1.
+
+    Raises UsageError for settings that name no endpoint.
+    """
+    from agent import settings
+    from agent.doctor.examine import examine
+
+    options = _parser().parse_args(argv)
+    flags = ("base_url", "model", "adapter", "timeout")
+    merged = settings.load({name: v for name in flags if (v := getattr(options, name)) is not None})
+    findings = []
+    for finding in examine(merged):
+        findings.append(finding)
+        if not options.json:
+            print(_shown(finding), flush=True)
+    if options.json:
+        from agent.render import write
+
+        write(as_json(findings))
+    else:
+        print(_sum(findings))
+    return Exit.ERROR if any(found.status == "problem" for found in findings) else Exit.OK
+
+
+def as_json(findings: Sequence["Finding"]) -> dict[str, Any]:
+    """The report as one object: `ok` is false when a finding is a problem."""
+    from dataclasses import asdict
+
+    return {
+        "type": "doctor",
+        "ok": all(found.status != "problem" for found in findings),
+        "checks": [asdict(found) for found in findings],
+    }
+
+
+def _shown(finding: "Finding") -> str:
+    status = finding.status.ljust(_STATUS)
+    if _in_colour():
+        status = f"\x1b[{_COLOURS[finding.status]}m{status}\x1b[0m"
+    text = _wrapped(finding.finding)
+    if finding.status != "ok" or not finding.advice.startswith("Nothing"):
+        text += "\n" + _wrapped(f"-> {finding.advice}", first=_STATUS + _NAME)
+    return f"{status}{finding.name.ljust(_NAME)} {text}"
+
+
+def _wrapped(text: str, first: int = 0) -> str:
+    """The text in the terminal's width, indented below the names; whole lines for a pipe."""
+    indent = _STATUS + _NAME + 1
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
+    lines = textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False) or [""]
+    start = " " * (first + 1) if first else ""
+    return start + ("\n" + " " * indent).join(lines)
+
+
+def _sum(findings: Sequence["Finding"]) -> str:
+    counts = [
+        f"{sum(found.status == status for found in findings)} {word}"
+        for status, word in (("ok", "ok"), ("warning", "warnings"), ("problem", "problems"))
+    ]
+    return ", ".join(counts)
+
+
+def _in_colour() -> bool:
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+    return sys.stdout.isatty() and not plain
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="agent doctor",
+        description="Check the endpoint, the model and this machine, and say what to do. "
+        "Exit code 0: no problem; 1: there are some.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--base-url", help="an OpenAI-compatible endpoint; key in AGENT_API_KEY")
+    parser.add_argument("-m", "--model", help="model name at --base-url, else folder or Hub id")
+    parser.add_argument("--adapter", help="LoRA adapter for --model")
+    parser.add_argument("--timeout", metavar="TIME", help="patience with each answer: 300s")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    return parser
