@@ -55,8 +55,9 @@ class Store:
     """The checkpoints of one session of one project; `home` replaces the user's state folder."""
 
     def __init__(self, root: Path, session_id: str, home: Path | None = None) -> None:
-        self._base = _base(home)
-        self._folder = self._base / project.key(root) / session_id
+        of_project = project.folder("checkpoints", root, home)
+        self._base = of_project.parent
+        self._folder = of_project / session_id
         self._log = self._folder / "log.jsonl"
 
     @contextmanager
@@ -98,6 +99,10 @@ class Store:
         """The writes that were made, oldest first, those taken back among them."""
         return _read(self._log)
 
+    def discard(self) -> None:
+        """Keep nothing of the session any more."""
+        _remove(self._folder)
+
     def file(self, known: str) -> Path:
         """Where the content with this digest is kept."""
         return self._folder / "contents" / known
@@ -117,7 +122,8 @@ class Store:
 
     def _begin(self) -> None:
         _prune(self._base, self._folder)
-        (self._folder / "contents").mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._folder.parent, self._folder, self._folder / "contents"):
+            folder.mkdir(mode=0o700, exist_ok=True)
         self._log.touch(mode=0o600)
         for folder in (self._folder, self._folder.parent, self._base):
             _sync(folder)
@@ -150,18 +156,10 @@ class Store:
 def sessions(root: Path, home: Path | None = None) -> list[str]:
     """The sessions of a project that wrote something, the one that wrote last first."""
     last: dict[str, int] = {}
-    for log in (_base(home) / project.key(root)).glob("*/log.jsonl"):
+    for log in project.folder("checkpoints", root, home).glob("*/log.jsonl"):
         if writes := _read(log):
             last[log.parent.name] = writes[-1].time
     return sorted(last, key=lambda session: last[session], reverse=True)
-
-
-def _base(home: Path | None) -> Path:
-    if home is None:
-        from platformdirs import user_state_path
-
-        home = user_state_path("agent")
-    return home / "checkpoints"
 
 
 def _read(log: Path) -> list[Write]:
@@ -193,9 +191,12 @@ def _prune(base: Path, mine: Path) -> None:
     for number, folder in enumerate(folders, start=2):
         size += sum(file.stat().st_size for file in folder.glob("contents/*"))
         if number > KEPT_SESSIONS or size > KEPT_BYTES:
-            # The log goes last: as long as it is there, the folder is found again.
-            shutil.rmtree(folder / "contents", ignore_errors=True)
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder / "contents", ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _used(folder: Path) -> float:

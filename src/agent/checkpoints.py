@@ -104,6 +104,11 @@ class Checkpoints:
                 f"Undo broke off ({error.strerror or error}); free some space and repeat it."
             ) from None
 
+    def discard(self) -> None:
+        """Keep nothing of the session any more; its writes stay made."""
+        with self._store.locked():
+            self._store.discard()
+
     def standing(self) -> list[Write]:
         """The writes not taken back, oldest first."""
         return [write for write in self._store.writes() if not write.undone]
@@ -155,7 +160,7 @@ class Checkpoints:
     def _drop_unless_made(self, write: Write) -> None:
         """A write that failed is forgotten; where that is uncertain, undo finds out."""
         with suppress(ToolError, OSError):
-            if self._known_now(write.path) == write.before:
+            if self._known_now(write.path) != write.after:
                 self._store.mark_failed(write)
 
     def _known_now(self, path: str) -> str | None:

@@ -58,10 +58,9 @@ def commit(workspace: Workspace, change: Change) -> None:
 
 def remove_empty(workspace: Workspace, path: str) -> None:
     """Remove the directory at a real relative path; one that is not empty stays."""
-    above, _, name = path.rpartition("/")
-    with suppress(OSError, ToolError), workspace.locate(above or ".", writing=True) as place:
-        if place.name == "." and place.relative == (above or "."):
-            os.rmdir(name, dir_fd=place.directory)
+    with suppress(OSError, ToolError), workspace.locate(path, writing=True) as place:
+        if place.relative == path and not place.adrift:
+            os.rmdir(place.name, dir_fd=place.directory)
 
 
 def _content(workspace: Workspace, place: Place) -> bytes | None:

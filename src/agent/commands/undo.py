@@ -3,9 +3,13 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.answer import plain
 from agent.exits import Exit
+
+if TYPE_CHECKING:
+    from agent.checkpoints import Undone
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,9 +29,22 @@ def main(argv: Sequence[str]) -> int:
             print(f"Session {other} wrote something: agent undo --session {other}")
         return Exit.OK
     undone = kept.undo("all" if options.all else options.count or 1, dry_run=options.dry_run)
+    if not options.dry_run:
+        _note(root, kept.session_id, undone)
     for line in checkpoints.summary(undone, dry_run=options.dry_run):
         print(plain(line))
     return Exit.ERROR if any(one.outcome == "refused" for one in undone) else Exit.OK
+
+
+def _note(root: Path, session_id: str, undone: "Sequence[Undone]") -> None:
+    """Say in the session what was taken back."""
+    from agent.journal import reopened
+
+    with reopened(root, session_id) as journal:
+        if journal is None:
+            return
+        for one in undone:
+            journal.undone(one.path, one.outcome, one.reason)
 
 
 def _parser() -> argparse.ArgumentParser:
