@@ -9,7 +9,8 @@ import errno
 import os
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agent import records, sessions
 from agent.events import Event, Init, Result, ToolResult, ToolUse
-from agent.exits import AgentError
+from agent.exits import AgentError, UsageError
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
@@ -126,9 +127,14 @@ class Journal:
         self.record("compacted", turn=self._turn, messages=_dump(messages))
         self._sync()
 
-    def rated(self, verdict: Literal["good", "bad"], note: str = "") -> None:
-        """The user's judgement of the last answer."""
+    def rated(self, verdict: Literal["good", "bad", "fix"], note: str = "") -> None:
+        """The user's judgement of the last answer; the note of a `fix` is the right one."""
         self.record("rated", turn=self._turn, verdict=verdict, note=note)
+        self._sync()
+
+    def undone(self, path: str, outcome: str, reason: str = "") -> None:
+        """A write was taken back, or not, for a reason."""
+        self.record("undone", path=path, outcome=outcome, reason=reason)
         self._sync()
 
     def subscriber(self, event: Event) -> None:
@@ -159,13 +165,13 @@ class Journal:
         turns: list[Any] = []
         size = 0
         for record, length in records.backwards(self._descriptor):
-            if not record.get("messages"):
-                continue
-            size += length
+            messages = record.get("messages")
+            size += length if messages else 0
             if turns and size > _HISTORY:
                 self.left_out = int(record.get("turn", 0))
                 break
-            turns.append(record["messages"])
+            if messages:
+                turns.append(messages)
             if record["kind"] == "compacted":
                 break
         return _load([message for turn in reversed(turns) for message in turn], self.session_id)
@@ -220,6 +226,18 @@ class Journal:
             os.fsync(self._descriptor)
         except OSError as error:
             self.problem = f"This session may not be saved ({self.path}: {error.strerror})."
+
+
+@contextmanager
+def reopened(root: Path, session_id: str, home: Path | None = None) -> Iterator[Journal | None]:
+    """The journal of an earlier session, to add to it; None where it is not kept or is open."""
+    try:
+        journal = Journal.resume(root, session_id, home)
+    except UsageError:
+        yield None
+        return
+    with journal:
+        yield journal
 
 
 def _cut(text: str) -> str:

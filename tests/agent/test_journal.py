@@ -30,7 +30,7 @@ from agent.assistant import Assistant
 from agent.connect import Endpoint
 from agent.events import Init, Result, ToolResult, ToolUse
 from agent.exits import AgentError, UsageError
-from agent.journal import Journal
+from agent.journal import Journal, reopened
 from agent.settings import Settings
 from tests.agent.conftest import environment
 from tests.scripted_endpoint import MODEL, Behaviour, ScriptedEndpoint, call, hang, text
@@ -117,7 +117,7 @@ def test_what_happens_in_a_run_is_recorded(root: Path, tmp_path: Path) -> None:
         journal.subscriber(Init("s", "m", "/x", (), "ask"))
         journal.turn("Change it", Result("denied", "", "s", interventions=("loop_repeat",)))
         journal.rated("bad", "It should have asked")
-        journal.record("undone", path="a")
+        journal.undone("a", "restored")
         rows = {record["kind"]: record for record in records.read(journal.path)}
         assert kinds(journal) == (
             ["began", "asked", "mode", "called", "denied", "answered", "rated", "undone"]
@@ -147,6 +147,29 @@ def test_compaction_replaces_what_came_before(root: Path, tmp_path: Path) -> Non
         add_turn(journal, "new", "new answer")
     with Journal.resume(root, None, tmp_path) as again:
         assert said(again.history()) == ["summary", "of it", "new", "new answer"]
+
+
+def test_a_conversation_compacted_to_nothing_is_empty(root: Path, tmp_path: Path) -> None:
+    with Journal.create(root, tmp_path) as journal:
+        add_turn(journal, "old", "old answer")
+        journal.compacted([])
+        journal.rated("good")
+        assert journal.history() == []
+        add_turn(journal, "new", "new answer")
+        assert said(journal.history()) == ["new", "new answer"]
+
+
+def test_what_is_noted_later(root: Path, tmp_path: Path) -> None:
+    with Journal.create(root, tmp_path) as journal:
+        add_turn(journal, "a", "b")
+        with reopened(root, journal.session_id, tmp_path) as busy:
+            assert busy is None
+    with reopened(root, journal.session_id, tmp_path) as again:
+        assert again is not None
+        again.undone("a.py", "refused", "it changed")
+    assert kinds(journal)[-1] == "undone"
+    with reopened(root, "nope", tmp_path) as unknown:
+        assert unknown is None
 
 
 def test_a_new_conversation_is_a_new_session(root: Path, tmp_path: Path) -> None:

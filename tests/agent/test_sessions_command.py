@@ -148,6 +148,24 @@ def test_delete(agent: Command, codebase: Path, home: Path) -> None:
     assert agent("sessions", "--json").stdout == "[]\n"
 
 
+def test_undo_is_recorded_and_its_copies_go_with_the_session(
+    agent: Command, codebase: Path, home: Path
+) -> None:
+    write = call("write_file", path="new.txt", content="by the model")
+    with ScriptedEndpoint([write, text("Done.")]) as endpoint:
+        to = ("--base-url", endpoint.base_url, "--permission-mode", "accept-edits")
+        assert agent("ask", "Write it", *to).returncode == 0
+    (session,) = json.loads(agent("sessions", "--json").stdout)
+    assert agent("undo").returncode == 0
+    told = json.loads(agent("sessions", "show", session["id"][:4], "--json").stdout)["records"]
+    assert (told[-1]["kind"], told[-1]["path"], told[-1]["outcome"]) == (
+        "undone", "new.txt", "removed",
+    )  # fmt: skip
+    assert list((home / "checkpoints").rglob(session["id"]))
+    agent("sessions", "delete", session["id"])
+    assert not list(home.rglob(f"{session['id']}*"))
+
+
 def test_the_latest_comes_first(agent: Command, codebase: Path, home: Path) -> None:
     keep(codebase, home, "first")
     keep(codebase, home, "second")

@@ -72,11 +72,15 @@ def _export(options: argparse.Namespace, root: Path) -> None:
 
 
 def _delete(options: argparse.Namespace, root: Path) -> None:
+    from agent.checkpoints import Checkpoints
+
     if options.all == bool(options.ids):
         raise UsageError("Name the sessions to delete, or give --all for every one of them.")
     named = [sessions.find(root, wanted) for wanted in options.ids]
     files = sessions.paths(root) if options.all else list(dict.fromkeys(named))
     sessions.delete(files)
+    for path in files:
+        Checkpoints(root, path.stem).discard()
     if options.json:
         _print_json({"deleted": [path.stem for path in files]})
     else:
@@ -130,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="default: standard output"
     )
-    delete = add("delete", _delete, "remove sessions for good")
+    delete = add("delete", _delete, "remove sessions for good, and what undo needs of them")
     delete.add_argument("ids", nargs="*", metavar="ID")
     delete.add_argument("--all", action="store_true", help="all sessions of the codebase")
     return parser
