@@ -1,11 +1,12 @@
 """MCP in both directions: real servers offer us tools, real clients use ours."""
 
+import asyncio
 import json
 import re
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from agent.events import Notice
 from agent.exits import UsageError
 from agent.mcp_servers import Server, servers
 from agent.permissions import Request
-from tests.agent.conftest import Command, Outcome, Run
+from tests.agent.conftest import Command, Outcome, Run, environment
 from tests.scripted_endpoint import Behaviour, ScriptedEndpoint, call, text
 
 pytest.importorskip("fastmcp", reason="needs the extra `mcp`")
@@ -250,3 +251,158 @@ def http_server() -> Iterator[str]:
     yield url
     running.should_exit = True
     thread.join()
+
+
+Use = Callable[[Any], Awaitable[Any]]
+
+
+@pytest.fixture
+def served(codebase: Path, tmp_path: Path) -> Callable[..., Any]:
+    """What a client of the official SDK gets from `agent mcp FLAGS`."""
+
+    def go(use: Use, *flags: str) -> Any:
+        from mcp import StdioServerParameters
+        from mcp.client.client import Client
+        from mcp.client.stdio import stdio_client
+
+        arguments = ["-m", "agent", "mcp", "-C", str(codebase), *flags]
+        started = StdioServerParameters(
+            command=sys.executable, args=arguments, env=environment(tmp_path)
+        )
+
+        async def talk() -> Any:
+            async with Client(stdio_client(started)) as client:
+                return await use(client)
+
+        return asyncio.run(talk())
+
+    return go
+
+
+def told(result: Any) -> str:
+    return "\n".join(part.text for part in result.content)
+
+
+async def names(client: Any) -> dict[str, bool]:
+    listed = (await client.list_tools()).tools
+    return {tool.name: tool.annotations.read_only_hint for tool in listed}
+
+
+READING = {"grep", "find_files", "read_file", "php_lint"}
+
+
+@pytest.mark.parametrize("flags", [[], ["--read-only"], ["--permission-mode", "read-only"]])
+def test_clients_are_offered_only_what_reads(served: Callable[..., Any], flags: list[str]) -> None:
+    assert served(names, *flags) == dict.fromkeys(READING, True)
+
+
+def test_writing_is_offered_on_request(served: Callable[..., Any]) -> None:
+    offered = served(names, "--permission-mode", "accept-edits")
+    assert {name for name, reads in offered.items() if not reads} == {"write_file", "edit_file"}
+
+
+def test_a_client_searches_and_reads(served: Callable[..., Any]) -> None:
+    async def use(client: Any) -> tuple[str, str]:
+        found = await client.call_tool("grep", {"pattern": "class Basket"})
+        read = await client.call_tool("read_file", {"path": "README.md"})
+        assert not found.is_error
+        assert not read.is_error
+        return told(found), told(read)
+
+    found, read = served(use)
+    assert "src/basket.py" in found
+    assert "# Shop" in read
+
+
+@pytest.mark.parametrize("path", ["../canary", "/etc/passwd", ".env", "src/../../canary"])
+def test_a_client_stays_in_the_codebase(
+    served: Callable[..., Any], codebase: Path, path: str
+) -> None:
+    (codebase.parent / "canary").write_text("sings")
+    (codebase / ".env").write_text("KEY=sings")
+
+    async def use(client: Any) -> None:
+        read = await client.call_tool("read_file", {"path": path})
+        wrote = await client.call_tool("write_file", {"path": path, "content": "x"})
+        assert read.is_error
+        assert wrote.is_error
+        assert "sings" not in told(read)
+
+    served(use, "--permission-mode", "accept-edits")
+    assert (codebase.parent / "canary").read_text() == "sings"
+
+
+def test_a_write_of_a_client_can_be_undone(
+    served: Callable[..., Any], codebase: Path, command: Command
+) -> None:
+    before = (codebase / "src" / "price.py").read_bytes()
+
+    async def use(client: Any) -> str:
+        return told(
+            await client.call_tool(
+                "edit_file", {"path": "src/price.py", "old": "pass", "new": "amount = 0"}
+            )
+        )
+
+    assert "Edited src/price.py" in served(use, "--permission-mode", "accept-edits")
+    assert b"amount" in (codebase / "src" / "price.py").read_bytes()
+    assert command("undo").returncode == 0
+    assert (codebase / "src" / "price.py").read_bytes() == before
+
+
+def test_a_tool_that_is_not_offered_cannot_be_called(
+    served: Callable[..., Any], codebase: Path
+) -> None:
+    async def use(client: Any) -> str:
+        try:
+            result = await client.call_tool("write_file", {"path": "new.txt", "content": "x"})
+        except Exception as error:
+            return str(error)
+        assert result.is_error
+        return told(result)
+
+    assert "write_file" in served(use)
+    assert not (codebase / "new.txt").exists()
+
+
+def test_the_users_rules_hold(served: Callable[..., Any], codebase: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "agent"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text('[permissions]\ndeny = ["read_file(src/price.py)"]\n')
+
+    async def use(client: Any) -> tuple[bool, bool]:
+        one = await client.call_tool("read_file", {"path": "src/price.py"})
+        other = await client.call_tool("read_file", {"path": "src/basket.py"})
+        return one.is_error, other.is_error
+
+    assert served(use) == (True, False)
+
+
+def test_arguments_that_do_not_fit_are_told(served: Callable[..., Any]) -> None:
+    async def use(client: Any) -> str:
+        result = await client.call_tool("read_file", {"start": "x"})
+        assert result.is_error
+        return told(result)
+
+    assert "path" in served(use)
+
+
+def test_our_own_client_uses_our_own_server(run: Run, codebase: Path) -> None:
+    server = Server("other", (sys.executable, "-m", "agent", "mcp", "-C", str(codebase)))
+    script = [call("other_grep", pattern="class Price"), text("In src/price.py.")]
+    outcome = run(script, asker=yes, mcp=(server,))
+    assert "src/price.py" in tool_results(outcome)[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["-C", "nowhere"], "There is no directory 'nowhere'."),
+        (["--read-only", "--permission-mode", "accept-edits"], "not allowed with"),
+        (["--permission-mode", "ask"], "invalid choice"),
+    ],
+)
+def test_wrong_flags(command: Command, flags: list[str], message: str) -> None:
+    done = command("mcp", *flags)
+    assert done.returncode == 2
+    assert message in done.stderr
