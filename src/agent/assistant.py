@@ -135,7 +135,9 @@ class Assistant:
         self.messages: list[ModelMessage] = journal.history() if journal else []
         self._model = model.build(endpoint, settings)
         window = window_of(settings, endpoint)
-        self.instructions = instructions.load(self.workspace, instructions.limit_for(window))
+        self.instructions = instructions.Instructions()
+        if not endpoint.embedded:  # its template drops the system prompt
+            self.instructions = instructions.load(self.workspace, instructions.limit_for(window))
         self.context = Context(
             window,
             EMBEDDED if endpoint.embedded else WHOLE,

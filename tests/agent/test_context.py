@@ -97,6 +97,14 @@ def test_the_tools_are_counted_before_the_first_question(codebase: Path) -> None
     assert got.question == got.history == got.results == 0
 
 
+def test_nobody_is_told_that_the_embedded_model_reads_agents_md(codebase: Path) -> None:
+    (codebase / "AGENTS.md").write_text("Prices are in cents.\n" * 2000)
+    place = Endpoint("http://127.0.0.1:1/v1", "embedded", "none", embedded=True)
+    assistant = Assistant(Settings(), place, codebase)
+    assert assistant.instructions.text == assistant.instructions.note == ""
+    assert "neither the system prompt nor AGENTS.md" in assistant.context.filling(()).note
+
+
 def test_the_window_is_the_setting_or_that_of_the_embedded_model() -> None:
     remote = Endpoint("http://127.0.0.1:1/v1", "none", "none")
     own = Endpoint("http://127.0.0.1:1/v1", "embedded", "none", embedded=True)
