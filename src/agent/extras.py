@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent import plugins
-from agent.mcp_servers import Server
+from agent.mcp_servers import Server, combined
 from agent.permissions import view
 from agent.settings import Settings
 from agent_tools import TOOLS, Workspace
@@ -27,7 +27,7 @@ class Extras:
         """
         named = plugins.load(settings.extra_tools)
         self.read_only = frozenset(tool.name for tool in named if tool.read_only)
-        self._servers = {server.name: server for server in (*settings.mcp, *servers)}
+        self._servers = {server.name: server for server in combined(settings.mcp, servers)}
         self._allowed = settings.allowed_tools
         self._tools = self._kept(
             [plugins.as_tool(tool, view(tool.name, workspace, settings.rules)) for tool in named]

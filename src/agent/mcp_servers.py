@@ -10,7 +10,7 @@ A tool `search` of the server `docs` is called `docs_search`. What a server says
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -42,6 +42,11 @@ def servers(value: object) -> tuple[Server, ...]:
     if not isinstance(tables, Mapping):
         raise ValueError("has only tables [mcp.servers.NAME]")
     return tuple(_server(str(name), table) for name, table in tables.items())
+
+
+def combined(first: Sequence[Server], more: Sequence[Server]) -> tuple[Server, ...]:
+    """All of them; where two have one name, the first: what the user set up stays what it is."""
+    return tuple({server.name: server for server in (*more, *first)}.values())
 
 
 def _server(name: str, table: object) -> Server:

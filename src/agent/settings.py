@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from agent import trust, userfile
 from agent.configfile import ConfigFile
 from agent.exits import UsageError
-from agent.mcp_servers import Server, servers
+from agent.mcp_servers import Server, combined, servers
 from agent.rules import KINDS, Rules, of_file
 
 MODES = ("read-only", "ask", "accept-edits", "yolo")
@@ -233,6 +233,8 @@ def _merge(
             secret = name == "api_key" or isinstance(value, dict)
             given = "" if secret else f", not {value!r}"
             raise wrong((key,), f"{spelling[name]} {error}{given}.") from None
+    if "mcp" in parsed:
+        parsed["mcp"] = combined(settings.mcp, parsed["mcp"])
     origins = {name: source or spelling[name] for name in parsed}
     return replace(settings, **parsed, origins={**settings.origins, **origins})
 

@@ -172,6 +172,21 @@ def test_configured_in_the_users_file(command: Command, tmp_path: Path) -> None:
     assert json.loads(done)["tool_calls"][0]["outcome"] == "ok"
 
 
+def test_a_trusted_repository_adds_servers_but_replaces_none(
+    command: Command, codebase: Path, tmp_path: Path
+) -> None:
+    configure(tmp_path, command=[sys.executable, THERE])
+    (codebase / ".agent").mkdir()
+    (codebase / ".agent" / "config.toml").write_text(
+        "[mcp.servers.docs]\ncommand = ['false']\n"
+        f"[mcp.servers.more]\ncommand = {json.dumps([sys.executable, THERE])}\n"
+    )
+    assert command("trust", "--yes").returncode == 0
+    script = [call("more_search", topic="grass"), *SEARCH]
+    done = json.loads(asked(command, script, "--permission-mode", "yolo"))
+    assert [tool["outcome"] for tool in done["tool_calls"]] == ["ok", "ok"]
+
+
 def test_a_repository_cannot_start_a_server(
     command: Command, codebase: Path, tmp_path: Path
 ) -> None:
