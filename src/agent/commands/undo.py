@@ -3,13 +3,13 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from agent.answer import plain
 from agent.exits import Exit
 
 if TYPE_CHECKING:
-    from agent.checkpoints import Undone
+    from agent.checkpoints import Checkpoints, Undone
 
 
 def main(argv: Sequence[str]) -> int:
@@ -28,23 +28,24 @@ def main(argv: Sequence[str]) -> int:
         if other:
             print(f"Session {other} wrote something: agent undo --session {other}")
         return Exit.OK
-    undone = kept.undo("all" if options.all else options.count or 1, dry_run=options.dry_run)
-    if not options.dry_run:
-        _note(root, kept.session_id, undone)
+    count: int | Literal["all"] = "all" if options.all else options.count or 1
+    undone = kept.undo(count, dry_run=True) if options.dry_run else _undo(kept, root, count)
     for line in checkpoints.summary(undone, dry_run=options.dry_run):
         print(plain(line))
     return Exit.ERROR if any(one.outcome == "refused" for one in undone) else Exit.OK
 
 
-def _note(root: Path, session_id: str, undone: "Sequence[Undone]") -> None:
-    """Say in the session what was taken back."""
+def _undo(kept: "Checkpoints", root: Path, count: int | Literal["all"]) -> "list[Undone]":
+    """Take back, and say so in the session, where no other process has it open."""
     from agent.journal import reopened
 
-    with reopened(root, session_id) as journal:
-        if journal is None:
-            return
-        for one in undone:
-            journal.undone(one.path, one.outcome, one.reason)
+    with reopened(root, kept.session_id) as journal:
+
+        def note(one: "Undone") -> None:
+            if journal:
+                journal.undone(one.path, one.outcome)
+
+        return kept.undo(count, on_undone=note)
 
 
 def _parser() -> argparse.ArgumentParser:
