@@ -13,6 +13,7 @@ FLAGS = (
     *("model", "base_url", "adapter", "output_format", "max_turns", "max_tokens", "timeout"),
     *("allowed_tools", "permission_mode", "system_prompt", "append_system_prompt", "keep_alive"),
 )
+_GLOBAL = ("-h", "--help", "--version")
 # Command to the module whose `main(argv)` runs it, and its line in the help. The benchmark and the
 # training stand above the assistant, which knows only their names.
 _BY_NAME = {
@@ -55,6 +56,8 @@ def _dispatch(arguments: list[str]) -> int:
         return _by_name(arguments[0], arguments[1:])
     if arguments and arguments[0] in ("-p", "--print"):
         arguments = ["ask", *arguments[1:]]
+    if not arguments or (arguments[0][0:1] == "-" and arguments[0] not in _GLOBAL):
+        return _converse(_conversation_parser().parse_args(arguments))
     options = _parser().parse_args(arguments)
     if options.command == "ask":
         return _ask(options)
@@ -64,6 +67,20 @@ def _dispatch(arguments: list[str]) -> int:
         return endpoints.run(options)
     _parser().print_help()
     return Exit.OK
+
+
+def _converse(options: argparse.Namespace) -> int:
+    from agent import repl, settings
+
+    directory = Path(options.directory)
+    resume = "" if options.resume is True else options.resume
+    return repl.run(directory, settings.load(_given(options), root=directory), resume)
+
+
+def _given(options: argparse.Namespace) -> dict[str, object]:
+    """The settings that stand on the command line."""
+    values = {name: getattr(options, name, None) for name in FLAGS}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _by_name(command: str, arguments: list[str]) -> int:
@@ -79,9 +96,8 @@ def _by_name(command: str, arguments: list[str]) -> int:
 def _ask(options: argparse.Namespace) -> int:
     from agent import settings
 
-    given = {name: getattr(options, name) for name in FLAGS if getattr(options, name) is not None}
     directory = Path(options.directory)
-    merged = settings.load(given, root=directory)
+    merged = settings.load(_given(options), root=directory)
     if options.batch is not None:
         from agent.batch import batch
 
@@ -106,7 +122,9 @@ class _Version(argparse.Action):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="agent",
-        description="A private coding assistant on a local model.",
+        usage="agent [options], agent command …",
+        description="A private coding assistant on a local model. Without a command: a "
+        "conversation about the codebase here, with the options of `ask`.",
         epilog=f"exit codes:\n{table()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -127,8 +145,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _conversation_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="agent", description="A conversation about a codebase.", allow_abbrev=False
+    )
+    _add_conversation(parser)
+    return parser
+
+
 def _add_ask(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("question", nargs="*", help="the question; `-` reads it from standard input")
+    _add_conversation(ask)
+    ask.add_argument("--no-session", action="store_true", help="keep nothing, not even for undo")
+    ask.add_argument("--output-format", metavar="FORMAT", help="text, json or stream-json")
+    ask.add_argument("--batch", metavar="FILE", help="JSON lines with a question each; - for stdin")
+
+
+def _add_conversation(ask: argparse.ArgumentParser) -> None:
+    """What a conversation and a single question have in common."""
     ask.add_argument("-m", "--model", help="model name at --base-url, else folder or Hub id")
     ask.add_argument("--base-url", help="an OpenAI-compatible endpoint; key in AGENT_API_KEY")
     ask.add_argument("--adapter", help="LoRA adapter for --model")
@@ -147,8 +181,6 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="go on with this session (see `agent sessions`); without ID: the latest",
     )
-    ask.add_argument("--no-session", action="store_true", help="keep nothing, not even for undo")
-    ask.add_argument("--output-format", metavar="FORMAT", help="text, json or stream-json")
     ask.add_argument("--max-turns", metavar="N", help="model turns before the run is stopped")
     ask.add_argument("--max-tokens", metavar="N", help="longest answer")
     ask.add_argument("--allowed-tools", metavar="NAMES", help="comma-separated; default: all")
@@ -159,4 +191,3 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--append-system-prompt", metavar="TEXT", help="added to it")
     ask.add_argument("--keep-alive", metavar="TIME", help="idle life of a background model: 5m")
     ask.add_argument("--timeout", metavar="TIME", help="patience with a silent endpoint: 300s")
-    ask.add_argument("--batch", metavar="FILE", help="JSON lines with a question each; - for stdin")

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _RESULT = 2000  # characters of a tool result; the model's messages have all of it
-# More than any local model reads; older turns of an endless session are not even parsed.
-_HISTORY = 2 << 20
+# Of an endless session no more is read than the model can: bytes of the file for a token, and how
+# many where its window is not known.
+_PER_TOKEN = 8
+_UNKNOWN_WINDOW = 1 << 16
 # Not part of the conversation: the prompt of today comes first, and an address may hold a password.
 _NOT_KEPT = {"__all__": {"instructions", "provider_url", "failed_attempts"}}
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
@@ -154,8 +156,10 @@ class Journal:
                 duration_ms=event.duration_ms,
             )
 
-    def history(self) -> "list[ModelMessage]":
-        """The conversation so far, of an endless one its latest turns.
+    def history(self, window: int | None = None) -> "list[ModelMessage]":
+        """The conversation so far, of an endless one the latest turns.
+
+        `window`: how many tokens the model can read, if that is known.
 
         Raises:
             AgentError: another version of PydanticAI wrote messages that this one cannot read.
@@ -163,11 +167,11 @@ class Journal:
         if self._descriptor is None:
             return []
         turns: list[Any] = []
-        size = 0
+        size, limit = 0, _PER_TOKEN * (window or _UNKNOWN_WINDOW)
         for record, length in records.backwards(self._descriptor):
             messages = record.get("messages")
             size += length if messages else 0
-            if turns and size > _HISTORY:
+            if turns and size > limit:
                 self.left_out = int(record.get("turn", 0))
                 break
             if messages:
@@ -251,7 +255,7 @@ def _dump(messages: "Sequence[ModelMessage]") -> list[Any]:
     if not messages:
         return []
     rows: list[Any] = ModelMessagesTypeAdapter.dump_python(
-        list(messages), mode="json", exclude=_NOT_KEPT
+        list(messages), mode="json", exclude=_NOT_KEPT, exclude_none=True
     )
     return rows
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
+import pydantic_ai
 from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionChunk
@@ -125,6 +126,7 @@ def build(endpoint: Endpoint, settings: Settings) -> LocalModel:
     """The model at an endpoint."""
     # Local tokens have no price; loading the world's prices takes a tenth of a cold start.
     set_custom_snapshot(DataSnapshot(providers=[], from_auto_update=False))
+    pydantic_ai.BANNER_ENABLED = False
     http = transport.client(
         endpoint.base_url, settings.retries, settings.timeout, settings.connect_timeout
     )

@@ -1,0 +1,162 @@
+"""The line at the bottom: editing, completion, history, keys and the status below it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
+from prompt_toolkit.completion import Completer
+from prompt_toolkit.filters import has_completions
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.history import FileHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.styles import Style
+
+PROMPT = "> "
+_ESCAPE_SECONDS = 0.05  # a lone Esc is known from an Alt combination after this time
+_STYLE = Style.from_dict({"bottom-toolbar": "noreverse", "partial": "", "status": "#888888"})
+
+
+class Owner(Protocol):
+    """Whom the keys act on."""
+
+    @property
+    def partial(self) -> str:
+        """Text still being written, shown above the prompt."""
+        ...
+
+    @property
+    def prompt(self) -> str:
+        """What stands before the line."""
+        ...
+
+    @property
+    def status(self) -> str:
+        """The line below."""
+        ...
+
+    def interrupt(self) -> bool:
+        """Stop what runs; False when nothing does."""
+        ...
+
+    def cycle_mode(self) -> None:
+        """The next permission mode."""
+        ...
+
+
+class Line:
+    """Reads what the user types, also while an answer is being written.
+
+    `history`: a file; None keeps nothing.
+    """
+
+    def __init__(self, owner: Owner, completer: Completer, history: Path | None) -> None:
+        self._owner = owner
+        self._warned = False
+        self._session: PromptSession[str] = PromptSession(
+            message=self._message,
+            completer=completer,
+            complete_in_thread=True,
+            history=_history(history) if history else None,
+            bottom_toolbar=self._toolbar,
+            key_bindings=self._keys(),
+            style=_STYLE,
+            multiline=False,
+            enable_open_in_editor=True,
+        )
+        self._session.app.ttimeoutlen = _ESCAPE_SECONDS
+
+    async def read(self) -> str:
+        """The next line. Raises EOFError for Ctrl-D, or a second Ctrl-C, on an empty line."""
+        text = await self._session.prompt_async()
+        self._warned = False
+        return text
+
+    def set_aside(self) -> Callable[[], None]:
+        """Empty the line for another question; what is returned puts back what was typed."""
+        buffer = self._session.default_buffer
+        typed = buffer.document
+        buffer.reset()
+
+        def restore() -> None:
+            buffer.document = typed
+
+        return restore
+
+    def leave(self) -> None:
+        """End the reading as Ctrl-D does."""
+        if self._session.app.is_running:
+            self._session.app.exit(exception=EOFError)
+
+    def redraw(self) -> None:
+        """Something above or below the line is new."""
+        if self._session.app.is_running:
+            self._session.app.invalidate()
+
+    def _message(self) -> StyleAndTextTuples:
+        partial = self._owner.partial
+        if partial:
+            rows = max(1, get_app().output.get_size().rows - 4)
+            columns = get_app().output.get_size().columns
+            partial = "\n".join(_wrapped(partial, columns)[-rows:]) + "\n"
+        return [("class:partial", partial), ("", self._owner.prompt)]
+
+    def _toolbar(self) -> StyleAndTextTuples:
+        hint = "Press Ctrl-C again to quit." if self._warned else self._owner.status
+        return [("class:status", hint[: get_app().output.get_size().columns])]
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+
+        def on(*names: str, **options: object) -> Callable[..., Callable[[KeyPressEvent], None]]:
+            return keys.add(*names, **options)  # type: ignore[arg-type]
+
+        @on("escape", eager=False)
+        def _(event: KeyPressEvent) -> None:
+            if event.current_buffer.complete_state:
+                event.current_buffer.cancel_completion()
+            else:
+                self._owner.interrupt()
+
+        @on("c-c")
+        def _(event: KeyPressEvent) -> None:
+            if self._owner.interrupt():
+                return
+            if event.current_buffer.text:
+                event.current_buffer.reset()
+            elif self._warned:
+                event.app.exit(exception=EOFError)
+            else:
+                self._warned = True
+
+        @on("c-j")
+        @on("escape", "enter")
+        def _(event: KeyPressEvent) -> None:
+            event.current_buffer.insert_text("\n")
+
+        @on("c-g")
+        def _(event: KeyPressEvent) -> None:
+            event.current_buffer.open_in_editor()
+
+        @on("s-tab", filter=~has_completions)
+        def _(event: KeyPressEvent) -> None:
+            self._owner.cycle_mode()
+
+        return keys
+
+
+def _wrapped(text: str, columns: int) -> list[str]:
+    """The text as the terminal breaks it, so that its last rows can be chosen."""
+    width = max(10, columns - 1)
+    lines: list[str] = []
+    for line in text.splitlines() or [""]:
+        lines += [line[at : at + width] for at in range(0, len(line), width)] or [""]
+    return lines
+
+
+def _history(path: Path) -> FileHistory:
+    """Private: questions may hold anything."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)
+    return FileHistory(str(path))
