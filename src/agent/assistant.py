@@ -132,9 +132,9 @@ class Assistant:
             self.workspace.around_commit = checkpoints.recording
         self.session_id = self._new_session()
         self._own = tuple(tool.__name__ for tool in chosen(settings.allowed_tools, self.extras))
-        self.messages: list[ModelMessage] = journal.history() if journal else []
         self._model = model.build(endpoint, settings)
         window = window_of(settings, endpoint)
+        self.messages: list[ModelMessage] = journal.history(window) if journal else []
         self.instructions = instructions.Instructions()
         if not endpoint.embedded:  # its template drops the system prompt
             self.instructions = instructions.load(self.workspace, instructions.limit_for(window))

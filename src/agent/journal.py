@@ -168,6 +168,7 @@ class Journal:
             return []
         turns: list[Any] = []
         size, limit = 0, _PER_TOKEN * (window or _UNKNOWN_WINDOW)
+        self.left_out = 0
         for record, length in records.backwards(self._descriptor):
             messages = record.get("messages")
             size += length if messages else 0

@@ -246,7 +246,7 @@ def test_reading_backwards_is_reading_forwards_reversed(lengths: list[int], torn
 
 
 def test_of_an_endless_session_the_latest_turns_are_read(root: Path, tmp_path: Path) -> None:
-    big = "x" * 700_000
+    big = "x" * 100_000
     with Journal.create(root, tmp_path) as journal:
         for number in range(6):
             add_turn(journal, f"{number} {big}", str(number))
@@ -255,6 +255,9 @@ def test_of_an_endless_session_the_latest_turns_are_read(root: Path, tmp_path: P
         assert history[-1] == "5" and 0 < again.left_out < 6
         assert len(history) == 2 * (6 - again.left_out)
         assert history[0].startswith(f"{again.left_out} ")
+        assert len(said(again.history(window=1))) == 2
+    with Journal.resume(root, None, tmp_path) as again:
+        assert len(said(again.history(window=200_000))) == 12 and again.left_out == 0
 
 
 def test_messages_of_another_version(root: Path, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from agent_evals.speed.measure import (
@@ -56,33 +58,39 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"data: [DONE]\n\n")
 
 
-def lines(options: Options) -> list[Line]:
-    """Ours against the whole life of a Python that only imports PydanticAI."""
+@contextmanager
+def recording() -> Iterator[Recorder]:
+    """A `Recorder` as long as the block lasts."""
     server = Recorder()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        with tempfile.TemporaryDirectory() as empty:
-            ours, rival = interleaved(
-                options.repeats,
-                lambda: until_request(server, empty),
-                lambda: seconds(lambda: output(python("-c", _BARE))),
-            )
+        yield server
     finally:
         server.shutdown()
         server.server_close()
+
+
+def lines(options: Options) -> list[Line]:
+    """Ours against the whole life of a Python that only imports PydanticAI."""
+    with recording() as server, tempfile.TemporaryDirectory() as empty:
+        ours, rival = interleaved(
+            options.repeats,
+            lambda: until_request(server, empty),
+            lambda: seconds(lambda: output(python("-c", _BARE))),
+        )
     return [
         Line("process start to first request", ours, rival, "s", "bare imports", "<=", 1.2),
     ]
 
 
-def until_request(server: Recorder, directory: str) -> float:
-    """Seconds from starting `agent ask` to its request at the server.
+def until_request(server: Recorder, directory: str, *more: str) -> float:
+    """Seconds from starting `agent ask` to its request at the server; sessions go to `directory`.
 
     Raises:
         SpeedError: it ends without asking.
     """
     server.arrived.clear()
-    flags = ("--base-url", server.url, "--model", "x", "-C", directory)
+    flags = ("--base-url", server.url, "--model", "x", "-C", directory, *more)
     begun = time.perf_counter()
     asked = subprocess.run(
         python("-m", "agent", "ask", *flags, "Is it?"),
