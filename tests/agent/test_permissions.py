@@ -3,6 +3,9 @@
 import asyncio
 import itertools
 import os
+import pty
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -14,8 +17,8 @@ from agent import settings
 from agent.exits import BY_SUBTYPE, AgentError, Exit, UsageError
 from agent.permissions import Decision, Policy, Request, Rules, always_allow, decide, view
 from agent_tools import ToolError, Workspace, read_file
-from tests.agent.conftest import Run
-from tests.scripted_endpoint import call, text
+from tests.agent.conftest import Run, environment
+from tests.scripted_endpoint import ScriptedEndpoint, call, text
 
 WRITE = call("write_file", path="notes.md", content="hello\n")
 DONE = text("I wrote it.")
@@ -332,3 +335,26 @@ def test_a_broken_configuration_is_not_made_worse(
     with pytest.raises(AgentError, match=r"config\.toml"):
         always_allow("grep")
     assert settings.user_file().read_text() == content
+
+
+@pytest.mark.parametrize(("reply", "written"), [("y", True), ("a", True), ("n", False)])
+def test_the_person_at_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codebase: Path, reply: str, written: bool
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{reply}\n".encode())
+    with ScriptedEndpoint([WRITE, DONE]) as endpoint:
+        done = subprocess.run(
+            [sys.executable, "-m", "agent", "ask", "Write it.", "--base-url", endpoint.base_url],
+            cwd=codebase, env=environment(tmp_path), stdin=theirs, stderr=theirs,
+            stdout=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert "+hello" in shown and "Allow write_file(notes.md)?" in shown
+    assert (codebase / "notes.md").exists() is written
+    assert done.returncode == (Exit.OK if written else Exit.DENIED)
+    rules = settings.load({}, {}, codebase).rules
+    assert rules.allow == (("write_file(notes.md)",) if reply == "a" else ())
