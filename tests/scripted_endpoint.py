@@ -32,7 +32,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.models_page is not None:
             self.reply(200, self.server.models_page, "text/html")
         else:
-            listing = {"object": "list", "data": [{"id": name} for name in self.server.models]}
+            entries = [{"id": name, **self.server.model_fields} for name in self.server.models]
+            listing = {"object": "list", "data": entries}
             self.reply(200, json.dumps(listing))
 
     def do_POST(self) -> None:
@@ -94,6 +95,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.script = list(script)
         self.models = [MODEL]
+        self.model_fields: dict[str, Any] = {}
         self.models_page: str | None = None
         self.bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []

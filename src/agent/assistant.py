@@ -20,7 +20,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import Model
 from pydantic_ai.toolsets import AbstractToolset
 
-from agent import answer, compaction, instructions, model, problems
+from agent import answer, compaction, instructions, model, problems, windows
 from agent.checkpoints import Checkpoints
 from agent.connect import Endpoint
 from agent.context import EMBEDDED, WHOLE, Context, Meter, window_of
@@ -147,7 +147,7 @@ class Assistant:
         )
         self._agent = build(self._model, self.workspace, settings, self.instructions.text)
         self.context.offer(_offered(self._agent))
-        self._noted = False
+        self._noted = self._asked_window = False
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -164,7 +164,9 @@ class Assistant:
         guard = self._guard()
         if self.journal:
             self.journal.asked(question)
-        making_room = compaction.Compaction(self.context, self.emit, guard.interventions)
+        making_room = compaction.Compaction(
+            self.context, self.emit, guard.interventions, find_window=self._find_window
+        )
         run = _Run(self.emit)
         try:
             await self._begin(guard)
@@ -250,6 +252,12 @@ class Assistant:
         for sentence in missing:
             self.emit(Notice("mcp", sentence))
         self._tell_of_instructions()
+
+    async def _find_window(self) -> int | None:
+        if self._asked_window:
+            return None
+        self._asked_window = True
+        return await windows.claimed(self._model.client, self.endpoint.model)
 
     def _tell_of_instructions(self) -> None:
         if self.instructions.note and not self._noted:

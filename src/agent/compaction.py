@@ -6,7 +6,7 @@ sent and what must stay. Between two cuts it only grows, so its beginning stays 
 
 import bisect
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -35,6 +35,7 @@ Count = Callable[[Sequence[ModelMessage]], int]
 Place = tuple[int, int]
 """A part: the index of its message, its position there."""
 
+_WORTH_ASKING = 1000  # tokens; a smaller conversation fits anywhere
 _LONGEST = 80  # characters of a call's arguments in a note
 _AGAIN = "call it again if you need it"
 _WRITTEN = "it was carried out; look at the file instead of repeating it"
@@ -229,21 +230,25 @@ def _note(call: str, name: str, is_newest: bool) -> str:
 class Compaction(AbstractCapability[None]):
     """Compacts a run's conversation before a request that would overflow, and says so.
 
-    `made`: whether it had to.
+    `made`: whether it had to. `find_window` asks for a window that is not known, once, when the
+    conversation has grown enough to need it.
     """
 
     context: Context = field(default_factory=Context)
     emit: Emit = lambda event: None
     interventions: list[str] = field(default_factory=list)
     made: bool = False
+    find_window: Callable[[], Awaitable[int | None]] | None = None
 
     async def before_model_request(
         self, ctx: RunContext[None], request_context: ModelRequestContext
     ) -> ModelRequestContext:
         tools = request_context.model_request_parameters.function_tools
         self.context.offer(tools)
-        limit = self.context.room()
         before = self.context.tokens(request_context.messages)
+        if self.context.window is None and self.find_window and before >= _WORTH_ASKING:
+            self.context.window = await self.find_window()
+        limit = self.context.room()
         if limit is None or before <= limit:
             return request_context
         done = relieve(request_context.messages, limit, self.context.tokens)

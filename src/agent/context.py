@@ -126,10 +126,15 @@ class Context:
         """`window`: tokens the model can read; `max_tokens`: of its longest answer."""
         self.window = window
         self.reading = reading
-        # Small windows: an answer as long as settings allow would leave no room for a question.
-        self.answer = min(max_tokens, (window or 4 * max_tokens) // 4)
+        self._max_tokens = max_tokens
         self._system, self._agents_md, self._tools = system, agents_md, ""
         self._scale = 1.0
+
+    @property
+    def answer(self) -> int:
+        """Tokens kept for the answer: in a small window not all that the settings allow."""
+        share = self._max_tokens if self.window is None else self.window // 4
+        return min(self._max_tokens, share)
 
     def offer(self, tools: Sequence[ToolDefinition]) -> None:
         """Count these tools from now on; a request without any changes nothing."""

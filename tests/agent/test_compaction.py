@@ -237,11 +237,13 @@ def converse(
     questions: Sequence[str],
     codebase: Path,
     journal: Journal | None = None,
+    listing: int | None = None,
     **settings: Any,
 ) -> tuple[list[Result], list[Event], list[dict[str, Any]], Assistant]:
     events: list[Event] = []
     wanted = Settings(**{"retries": 0, "timeout": 30.0, **settings})
     with ScriptedEndpoint(script) as endpoint:
+        endpoint.server.model_fields = {"meta": {"n_ctx": listing}}
         place = Endpoint(endpoint.base_url, MODEL, "none")
 
         async def go() -> tuple[list[Result], Assistant]:
@@ -324,6 +326,17 @@ def test_without_a_known_window_nothing_is_cut(codebase: Path) -> None:
     _, events, requests, _ = converse(script, ["Why?"] * 12, codebase)
     assert not [event for event in events if isinstance(event, Notice)]
     assert len(requests[-1]["messages"]) == 1 + 12 * 4 - 1
+
+
+def test_a_window_that_the_server_names_is_kept_to(codebase: Path) -> None:
+    lay_out(codebase)
+    window = Windowed(4096)
+    results, events, _, assistant = converse(
+        long_script(window, 20), ["Why?"] * 20, codebase, max_tokens=512, listing=4096
+    )
+    assert [result.subtype for result in results] == ["success"] * 20
+    assert max(window.counts) <= 4096 and assistant.context.window == 4096
+    assert any(isinstance(event, Notice) for event in events)
 
 
 def test_compacting_by_hand_and_going_on(codebase: Path, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """What fills the window is said honestly, as the model's own template reads it."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openai import AsyncOpenAI
 from pydantic_ai import ToolDefinition
 from pydantic_ai.messages import (
     ModelMessage,
@@ -20,6 +22,8 @@ from agent.assistant import Assistant
 from agent.connect import Endpoint
 from agent.context import EMBEDDED, Context, window_of
 from agent.settings import Settings
+from agent.windows import claimed, window_in
+from tests.scripted_endpoint import MODEL, ScriptedEndpoint, text
 
 EMBEDDED_MODEL = Path(__file__).parents[2] / "src" / "agent" / "embedded"
 TOOL = ToolDefinition(name="grep", description="d" * 300, parameters_json_schema={"type": "object"})
@@ -163,3 +167,29 @@ def test_what_the_embedded_model_does_not_read_is_not_counted() -> None:
     assert 200 < got.history < 240
     assert 500 <= got.results < 510
     assert "neither the system prompt nor AGENTS.md" in got.note
+
+
+@pytest.mark.parametrize(
+    ("entry", "window"),
+    [
+        ({"context_window": 2048}, 2048),
+        ({"max_model_len": 4096}, 4096),
+        ({"loaded_context_length": 4096, "max_context_length": 131072}, 4096),
+        ({"meta": {"n_ctx": 512}}, 512),
+        ({"context_window": "large", "meta": None}, None),
+        ({"context_window": True}, None),
+        ({"context_window": 10**18}, None),
+        ({}, None),
+    ],
+)
+def test_servers_spell_their_window_in_many_ways(entry: dict[str, Any], window: int | None) -> None:
+    assert window_in(entry) == window
+
+
+@pytest.mark.parametrize("page", [None, "<html></html>", "[]", '{"data": 3}', '{"data": [7]}'])
+def test_a_server_that_names_no_window_is_no_problem(page: str | None) -> None:
+    with ScriptedEndpoint([text("Done.")]) as endpoint:
+        endpoint.server.models_page = page
+        client = AsyncOpenAI(base_url=endpoint.base_url, api_key="none", max_retries=0)
+        assert asyncio.run(claimed(client, MODEL)) is None
+    assert asyncio.run(claimed(client, MODEL)) is None
