@@ -188,8 +188,11 @@ def test_servers_spell_their_window_in_many_ways(entry: dict[str, Any], window: 
 
 @pytest.mark.parametrize("page", [None, "<html></html>", "[]", '{"data": 3}', '{"data": [7]}'])
 def test_a_server_that_names_no_window_is_no_problem(page: str | None) -> None:
+    async def ask(url: str) -> int | None:
+        async with AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
+            return await claimed(client, MODEL)
+
     with ScriptedEndpoint([text("Done.")]) as endpoint:
         endpoint.server.models_page = page
-        client = AsyncOpenAI(base_url=endpoint.base_url, api_key="none", max_retries=0)
-        assert asyncio.run(claimed(client, MODEL)) is None
-    assert asyncio.run(claimed(client, MODEL)) is None
+        assert asyncio.run(ask(endpoint.base_url)) is None
+    assert asyncio.run(ask(endpoint.base_url)) is None
