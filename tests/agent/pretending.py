@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.connect import Endpoint
+from agent.doctor.examine import of_endpoint
+from agent.doctor.finding import Finding
+from agent.settings import Settings
 from tests.scripted_endpoint import MODEL, Behaviour, Handler, ScriptedEndpoint
 
 WINDOW = 2048
@@ -65,6 +69,15 @@ def words(body: Body) -> list[str]:
     """The prompt's tokens, as this server counts them."""
     texts = (str(m["content"] or "") + json.dumps(m.get("tool_calls")) for m in body["messages"])
     return re.findall(r"\w+", " ".join(texts))
+
+
+def findings(base_url: str, model: str = MODEL, **settings: Any) -> dict[str, Finding]:
+    """What the doctor finds at an endpoint, by the names of the checks."""
+    wanted = Settings(**{"timeout": 30.0, **settings})
+    found = list(of_endpoint(wanted, Endpoint(base_url, model, "none")))
+    assert len({f.name for f in found}) == len(found)
+    assert all(f.finding and f.advice and "\n" not in f.finding for f in found)
+    return {f.name: f for f in found}
 
 
 def _right(handler: Handler, body: Body) -> Said | None:

@@ -11,6 +11,7 @@ _WINDOWS = (
     *("context_window", "max_model_len", "loaded_context_length"),
     *("max_context_length", "context_length"),
 )
+_LARGEST = 1 << 40
 
 
 def names(listing: object) -> list[str] | None:
@@ -56,7 +57,7 @@ def _of_folder(name: str) -> int | None:
 
 
 def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _LARGEST
 
 
 def _has_id(model: object) -> bool:

@@ -1,6 +1,5 @@
 """Small questions to an endpoint, bounded in size and time."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,7 +41,7 @@ class Probe:
         with self._explained(answer), self._http.stream("GET", self._url(path)) as response:
             body = "".join(self._pieces(response))
             try:
-                return response.status_code, json.loads(body), ""
+                return response.status_code, reply.parsed(body), ""
             except ValueError:
                 return response.status_code, None, ""
         return 0, None, answer.failure
@@ -88,7 +87,7 @@ class Probe:
         for data in reply.events(pieces) if streamed else ["".join(pieces)]:
             if data == "[DONE]":
                 break
-            if answer.take(json.loads(data)) and not answer.first:
+            if answer.take(reply.parsed(data)) and not answer.first:
                 answer.first = time.monotonic() - begun
         if answer.finish is None:
             answer.failure = "breaks off without finishing the answer (no finish_reason)"

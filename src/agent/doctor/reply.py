@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_MOST_TOKENS = 1 << 40
+
 
 @dataclass
 class Call:
@@ -49,7 +51,7 @@ class Reply:
         brought = False
         for choice in map(_mapping, fields["choices"][:1]):
             brought = self._add(_mapping(choice.get("message") or choice.get("delta")))
-            self.finish = choice.get("finish_reason") or self.finish
+            self.finish = str(choice.get("finish_reason") or self.finish or "") or None
         return brought
 
     def _add(self, message: Mapping[str, Any]) -> bool:
@@ -57,8 +59,8 @@ class Reply:
         self.text += content if isinstance(content, str) else ""
         thought = message.get("reasoning_content") or message.get("reasoning")
         entries = message.get("tool_calls")
-        for position, entry in enumerate(map(_mapping, entries or [])):
-            self._add_call(entry, position)
+        for position, entry in enumerate(entries if isinstance(entries, list) else []):
+            self._add_call(_mapping(entry), position)
         return bool(content or entries or thought)
 
     def _add_call(self, entry: Mapping[str, Any], position: int) -> None:
@@ -80,7 +82,7 @@ class Reply:
             ("completion_tokens", usage.get("completion_tokens")),
             ("cached_tokens", details.get("cached_tokens")),
         ):
-            if isinstance(value, int) and value >= 0:
+            if isinstance(value, int) and 0 <= value < _MOST_TOKENS:
                 setattr(self, name, value)
 
 
@@ -94,10 +96,18 @@ def events(pieces: Iterator[str]) -> Iterator[str]:
         yield held[5:].strip()
 
 
+def parsed(text: str) -> object:
+    """The JSON value. Raises ValueError for what is none, or is nested without end."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def message(body: str) -> str:
     """What an HTTP error says, in short."""
     try:
-        said = _error_in(json.loads(body))
+        said = _error_in(parsed(body))
     except ValueError:
         said = "" if body.lstrip().startswith("<") else body
     return said[:200]
