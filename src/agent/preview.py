@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent_tools import WRITES
+from agent_tools import WRITES, ToolError, Workspace
 
 _LARGEST = 1 << 20
 
@@ -26,8 +26,6 @@ def preview(root: str, tool: str, arguments: Mapping[str, object]) -> str:
 
 
 def _current(root: str, path: str) -> str:
-    from agent_tools import Workspace
-
     try:
         with (
             Workspace(Path(root)).open_file(path) as (descriptor, _),
@@ -36,3 +34,25 @@ def _current(root: str, path: str) -> str:
             return file.read(_LARGEST).decode("utf-8", "replace")
     except Exception:  # the tool itself reports what is wrong with the path
         return ""
+
+
+def planned(
+    workspace: Workspace, tool: str, arguments: Mapping[str, object]
+) -> tuple[str, str | None, str] | None:
+    """(real path, whole text before, whole text after) of a write that would succeed, else None."""
+    from agent_tools.edit_file import plan as plan_edit
+    from agent_tools.text import decode
+    from agent_tools.write_file import plan as plan_write
+
+    path, content, old, new = (arguments.get(key) for key in ("path", "content", "old", "new"))
+    try:
+        if tool == "write_file" and isinstance(path, str) and isinstance(content, str):
+            change = plan_write(workspace, path, content)
+        elif tool == "edit_file" and all(isinstance(text, str) for text in (path, old, new)):
+            change, _ = plan_edit(workspace, str(path), str(old), str(new))
+        else:
+            return None
+    except (ToolError, OSError):
+        return None
+    before, after = (data and decode(data) for data in (change.old, change.new))
+    return change.path, before[0] if before else None, after[0] if after else ""

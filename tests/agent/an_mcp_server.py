@@ -33,6 +33,11 @@ def server() -> MCPServer:
         return f"{sorted(k for k in os.environ if k.startswith(('AGENT_', 'DOCS_')))} {Path.cwd()}"
 
     @made.tool()
+    def process() -> int:
+        """The number of the process."""
+        return os.getpid()
+
+    @made.tool()
     def leave() -> str:
         """End the server in the middle of a call."""
         os._exit(1)

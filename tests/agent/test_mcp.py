@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import socket
 import sys
@@ -120,6 +121,12 @@ def test_a_server_that_dies_in_a_call(run: Run) -> None:
     assert outcome.calls() == [("docs_leave", "failed")]
     assert outcome.result.subtype == "success"
     assert tool_results(outcome)[0].startswith("Error: ")
+
+
+def test_no_server_outlives_the_run(run: Run) -> None:
+    outcome = run([call("docs_process"), text("Seen.")], asker=yes, mcp=(docs(),))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(tool_results(outcome)[0]), 0)
 
 
 def test_a_failing_tool_is_told_to_the_model(run: Run) -> None:
