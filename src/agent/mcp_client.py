@@ -68,7 +68,7 @@ def _require_extra() -> None:
         import fastmcp.client  # noqa: F401
     except ImportError:
         raise UsageError(
-            "MCP servers are configured, but the extra is missing: pip install 'agent[mcp]'."
+            "MCP servers are configured, but their extra is not installed: uv sync --extra mcp."
         ) from None
 
 

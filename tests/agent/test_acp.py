@@ -419,12 +419,12 @@ def test_the_embedded_model_answers_an_editor(drive: Drive, codebase: Path) -> N
     drive(talk, [])
 
 
-def test_it_says_so_when_there_is_no_editor(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "input").write_text("{}")
-    with (tmp_path / "input").open() as given:
-        done = command("acp", stdin=given, input=None)
+@pytest.mark.parametrize("given", ["/dev/null", "/etc/passwd"])
+def test_it_says_so_when_there_is_no_editor(command: Command, given: str) -> None:
+    with Path(given).open() as stdin:
+        done = command("acp", stdin=stdin)
     assert done.returncode == 2
-    assert "start it there" in done.stderr
+    assert done.stderr == "agent: `agent acp` talks to an editor through pipes; start it there.\n"
 
 
 def test_it_ends_with_the_editor(command: Command) -> None:

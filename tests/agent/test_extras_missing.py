@@ -23,7 +23,7 @@ def bare(tmp_path: Path) -> dict[str, str]:
 def test_the_command_names_its_extra(command: Command, bare: dict[str, str], name: str) -> None:
     done = command(name, env=bare)
     assert done.returncode == 2
-    assert done.stderr == f"agent: `agent {name}` needs its extra: pip install 'agent[{name}]'.\n"
+    assert done.stderr == f"agent: `agent {name}` needs its extra: uv sync --extra {name}.\n"
 
 
 def test_configured_servers_name_the_extra(
@@ -35,7 +35,7 @@ def test_configured_servers_name_the_extra(
     with ScriptedEndpoint([text("Hello.")]) as endpoint:
         done = command("ask", "--base-url", endpoint.base_url, "hello", env=bare)
     assert done.returncode == 2
-    assert "pip install 'agent[mcp]'" in done.stderr
+    assert "uv sync --extra mcp" in done.stderr
     assert "Traceback" not in done.stderr
 
 

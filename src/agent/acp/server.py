@@ -1,6 +1,8 @@
 """The agent side of the protocol: sessions by id, and one endpoint for all that want the same."""
 
 import asyncio
+import os
+import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -37,10 +39,9 @@ async def serve(flags: Mapping[str, object]) -> None:
     Raises:
         UsageError: standard input or output is no pipe.
     """
-    try:
-        reader, writer = await stdio_streams(limit=DEFAULT_STDIO_BUFFER_LIMIT_BYTES)
-    except ValueError:
-        raise UsageError("`agent acp` talks to an editor through pipes; start it there.") from None
+    if not all(_is_pipe(stream.fileno()) for stream in (sys.stdin, sys.stdout)):
+        raise UsageError("`agent acp` talks to an editor through pipes; start it there.")
+    reader, writer = await stdio_streams(limit=DEFAULT_STDIO_BUFFER_LIMIT_BYTES)
     served = Served(flags)
     # Nothing but the protocol may reach standard output.
     with redirect_stdout(sys.stderr):
@@ -48,6 +49,11 @@ async def serve(flags: Mapping[str, object]) -> None:
             await run_agent(cast(Agent, served), writer, reader)
         finally:
             await served.aclose()
+
+
+def _is_pipe(descriptor: int) -> bool:
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 class Served:

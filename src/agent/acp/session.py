@@ -61,7 +61,7 @@ class Session:
         )
         self._told: asyncio.Queue[Any] = asyncio.Queue()
         if servers and not has_mcp():
-            self._emit(Notice("mcp", "The editor's MCP servers need: pip install 'agent[mcp]'."))
+            self._emit(Notice("mcp", "The editor's MCP servers are not used: uv sync --extra mcp."))
         self._running: asyncio.Task[Result] | None = None
         self._held = ""
         self._begun = False

@@ -15,7 +15,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         import acp  # noqa: F401
     except ImportError:
-        raise UsageError("`agent acp` needs its extra: pip install 'agent[acp]'.") from None
+        raise UsageError("`agent acp` needs its extra: uv sync --extra acp.") from None
     from agent import interrupt
     from agent.acp.server import serve
 

@@ -23,7 +23,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         import mcp.server.mcpserver  # noqa: F401
     except ImportError:
-        raise UsageError("`agent mcp` needs its extra: pip install 'agent[mcp]'.") from None
+        raise UsageError("`agent mcp` needs its extra: uv sync --extra mcp.") from None
     from agent import settings
 
     # What the settings say of writing is for sessions in which somebody can be asked.
