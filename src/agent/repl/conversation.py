@@ -132,7 +132,13 @@ class Conversation:
         journal = Journal.resume(self.directory, wanted)
         await self._let_go()
         self._begin(journal)
-        return f"Session {journal.session_id[:8]}: {len(self.assistant.messages)} messages."
+        return f"Going on with session {journal.session_id[:8]}. {self.left_out}".strip()
+
+    @property
+    def left_out(self) -> str:
+        """What of a resumed session the model does not see, if anything."""
+        turns = self.journal.left_out
+        return f"The model does not see its first {turns} turns." if turns else ""
 
     def sessions(self) -> list[str]:
         """The ids of the latest sessions."""
@@ -171,7 +177,7 @@ class Conversation:
         if not kept.standing():
             return ["There is nothing to undo in this conversation."]
         undone = kept.undo(
-            count, on_undone=lambda one: self.journal.record("undone", path=one.path)
+            count, on_undone=lambda one: self.journal.undone(one.path, one.outcome, one.reason)
         )
         return checkpoints.summary(undone)
 

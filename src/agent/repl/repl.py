@@ -67,6 +67,8 @@ class Repl:
     async def _load(self) -> None:
         try:
             await self.talk.load()
+            if self.talk.left_out:
+                self.view.note(self.talk.left_out)
         except AgentError as error:
             self.view.note(str(error), "red")
             self.leaving = True
