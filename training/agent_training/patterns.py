@@ -23,7 +23,10 @@ ROUTES = (
     r"|\b(app|router|route|group|mux|server|api|r)\.(get|post|put|patch|delete|all|route|Handle\w*"
     r"|Get|Post|Put|Delete|GET|POST|PUT|DELETE)\("
 )
-COMMANDS = r"add_parser\(|add_command|@\w*\.?command\b|\.command\(|protected \$signature|AddCommand|setName\("
+COMMANDS = (
+    r"add_parser\(|add_command|@\w*\.?command\b|\.command\(|protected \$signature|AddCommand"
+    r"|setName\("
+)
 DATABASE = r"(?i)\b(mysql|mariadb|pgsql|postgres\w*|sqlite3?|mongo\w*|redis)\b"
 ENTRY_POINT = r'scripts|entry_points|"main"|"bin"'
 
