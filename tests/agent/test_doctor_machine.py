@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.doctor import machine
+from agent_tools import confine
 from tests.agent.conftest import environment
 
 
@@ -23,6 +24,16 @@ def test_php_without_php(monkeypatch: pytest.MonkeyPatch) -> None:
     found = machine.php()
     assert (found.status, "tree-sitter" in found.finding) == ("ok", True)
     assert "php-cli" in found.advice
+
+
+def test_what_confines_rg_and_php(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = machine.confinement()
+    if confine.version():
+        assert (found.status, "can only read" in found.finding) == ("ok", True)
+    # As on macOS and on older kernels.
+    monkeypatch.setattr(confine, "version", lambda: 0)
+    found = machine.confinement()
+    assert (found.status, "no Landlock" in found.finding) == ("warning", True)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def test_the_command_says_ok_in_json(command: Command) -> None:
     assert (done.returncode, report["ok"], problems) == (0, True, [])
     assert all(set(c) == {"name", "status", "finding", "advice"} for c in report["checks"])
     names = [check["name"] for check in report["checks"]]
-    assert names[-5:] == ["BLAS", "rg", "php", "terminal", "folders"]
+    assert names[-6:] == ["BLAS", "rg", "php", "confinement", "terminal", "folders"]
 
 
 def test_the_command_says_what_to_do_and_exits_with_1(command: Command) -> None:
@@ -50,7 +50,7 @@ def test_nobody_there(command: Command) -> None:
         assert done.returncode == 1
         assert (first["name"], first["status"]) == ("endpoint", "problem")
         assert left_out["name"] == "not checked"
-        assert len(machine_checks) == 5
+        assert len(machine_checks) == 6
 
 
 def test_a_wrong_command_line(command: Command) -> None:

@@ -116,7 +116,7 @@ def _php(php: str, content: bytes) -> Fault:
 def _run(php: str, arguments: Iterable[str], content: bytes) -> str:
     """PHP without configuration, the content on its standard input: it has no file to run."""
     argv = ("/bin/sh", "-c", _LIMITED, php, "-n", *arguments)
-    with running(argv, cwd="/", seconds=_FILE_SECONDS, fed=True) as run:
+    with running(argv, cwd="/", seconds=_FILE_SECONDS, fed=True, programs=[php]) as run:
         output, _ = run.process.communicate(content)
     if run.timed_out:
         raise ToolError(f"php -l took longer than {_FILE_SECONDS} s.")

@@ -4,7 +4,6 @@ import functools
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ _CHUNK = 1 << 20
 _COMMON = (
     "--no-config", "--no-require-git", "--no-ignore-global", "--no-messages", "--color=never",
 )  # fmt: skip
+_IGNORE_FILES = (".gitignore", ".ignore", ".rgignore", ".git/info/exclude")
 # With --null and --heading every file's matches are one block, see blocks.py.
 BLOCKS = ("--heading", "--with-filename", "--null", "--line-number", "--byte-offset")
 
@@ -33,7 +33,10 @@ def search(workspace: Workspace, place: Place, *arguments: str) -> Iterator[Run]
     """
     argv = (binary(), *_COMMON, *arguments)
     cwd = _path_of_directory(workspace, place)
-    with running(argv, cwd=cwd, seconds=DEADLINE_SECONDS) as run:
+    reads = [str(workspace.root)]
+    if _heeds_parents(workspace.root):
+        reads += _ignore_files_above(workspace.root)
+    with running(argv, cwd=cwd, seconds=DEADLINE_SECONDS, reads=reads) as run:
         yield run
 
 
@@ -41,14 +44,15 @@ def chunks(run: Run) -> Iterator[bytes]:
     """The output of a run as it comes.
 
     Raises:
-        ToolError: ripgrep did not accept its arguments; the message is its own.
+        ToolError: ripgrep did not start or did not accept its arguments; the message is its own.
     """
     output, errors = run.process.stdout, run.process.stderr
     assert output is not None and errors is not None
     while chunk := os.read(output.fileno(), _CHUNK):
         yield chunk
-    # With --no-messages unreadable files say nothing; what is left is about the arguments.
-    if run.process.wait() == 2 and (message := errors.read().decode(errors="replace").strip()):
+    # With --no-messages unreadable files say nothing; what is left is about the arguments, or
+    # comes from a loader that did not find a library.
+    if run.process.wait() >= 2 and (message := errors.read().decode(errors="replace").strip()):
         raise ToolError(message)
 
 
@@ -76,10 +80,14 @@ def scope(workspace: Workspace, *, hidden: bool = False) -> tuple[str, ...]:
 def _heeds_parents(root: Path) -> bool:
     if not any((parent / ".git").exists() for parent in root.parents):
         return False
-    probe = subprocess.run(
-        (binary(), *_COMMON, "--files", "--quiet", "./"), cwd=root, capture_output=True, check=False
-    )
-    return probe.returncode == 0
+    argv = (binary(), *_COMMON, "--files", "--quiet", "./")
+    reads = [str(root), *_ignore_files_above(root)]
+    with running(argv, cwd=str(root), seconds=DEADLINE_SECONDS, reads=reads) as run:
+        return run.process.wait() == 0
+
+
+def _ignore_files_above(root: Path) -> list[str]:
+    return [str(parent / name) for parent in root.parents for name in _IGNORE_FILES]
 
 
 def files(workspace: Workspace, directory: str = ".", *, hidden: bool = False) -> list[str]:

@@ -27,7 +27,14 @@ _REST = (
     speed.prompt_cache,
     speed.speed,
 )
-_MACHINE = (machine.blas, machine.rg, machine.php, machine.terminal, machine.folders)
+_MACHINE = (
+    machine.blas,
+    machine.rg,
+    machine.php,
+    machine.confinement,
+    machine.terminal,
+    machine.folders,
+)
 _START = "Start the server, or check the URL, --model and AGENT_API_KEY."
 
 

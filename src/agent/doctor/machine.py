@@ -88,6 +88,36 @@ def php() -> Finding:
     return ok(name, f"Syntax is checked by {checker}.")
 
 
+def confinement() -> Finding:
+    """Whether the system itself keeps the programs that tools run from all but reading."""
+    from agent_tools import confine, ripgrep
+    from agent_tools.errors import ToolError
+    from agent_tools.process import running
+
+    name = "confinement"
+    if not confine.version():
+        return warning(
+            name,
+            "This system has no Landlock: rg and php are kept in the codebase by our checks alone.",
+            "Linux has it from 5.13 on (landlock among its security modules); others: nothing.",
+        )
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            inside, outside = Path(folder, "inside"), Path(folder, "outside")
+            inside.write_text("needle\n")
+            outside.write_text("needle\n")
+            argv = (ripgrep.binary(), "--no-config", "--no-messages", "needle", inside, outside)
+            words = tuple(map(str, argv))
+            with running(words, cwd="/", seconds=_SECONDS, reads=[str(inside)]) as run:
+                found = run.process.communicate()[0].decode().splitlines()
+    except (ToolError, OSError) as error:
+        return problem(name, f"Programs cannot be confined: {error}", "Look for rg and php above.")
+    if found != [f"{inside}:needle"]:
+        return problem(name, "rg could read what it was not given.", "Tell us, with your kernel.")
+    network = "" if confine.version() >= confine.KNOWS_TCP else "; connections need a newer kernel"
+    return ok(name, f"Landlock {confine.version()}: rg and php can only read{network}.")
+
+
 def terminal() -> Finding:
     """Width, colour and encoding of standard output."""
     name, out = "terminal", sys.stdout
