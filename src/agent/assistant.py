@@ -5,26 +5,16 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from pydantic_ai import Agent, AgentRunResultEvent, FunctionToolset, Tool, ToolDefinition
-from pydantic_ai.capabilities import AbstractCapability
-from pydantic_ai.messages import (
-    ModelMessage,
-    ModelResponse,
-    PartDeltaEvent,
-    PartStartEvent,
-    TextPart,
-    TextPartDelta,
-)
+from pydantic_ai import Agent, FunctionToolset, Tool, ToolDefinition
+from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import Model
-from pydantic_ai.toolsets import AbstractToolset
 
 from agent import answer, compaction, instructions, model, problems, windows
 from agent.checkpoints import Checkpoints
 from agent.connect import Endpoint
 from agent.context import EMBEDDED, WHOLE, Context, Meter, window_of
-from agent.events import Delta, Emit, Init, Notice, Problem, Result, both
+from agent.events import Emit, Init, Notice, Problem, Result, both
 from agent.exits import UsageError
 from agent.extras import Extras
 from agent.guards import Guard, RunEnded
@@ -32,6 +22,7 @@ from agent.journal import Journal
 from agent.mcp_servers import Server
 from agent.permissions import READS, Asker, Policy, Rules, view
 from agent.prompt import system_prompt
+from agent.run import Run, verdict
 from agent.settings import Settings
 from agent_tools import TOOLS, Workspace
 
@@ -167,13 +158,13 @@ class Assistant:
         making_room = compaction.Compaction(
             self.context, self.emit, guard.interventions, find_window=self._find_window
         )
-        run = _Run(self.emit)
+        run = Run(self.emit)
         try:
             await self._begin(guard)
             await run.follow(
                 self._agent, question, self.messages, [guard, making_room], self.extras.toolset()
             )
-            subtype, message = _verdict(run, guard)
+            subtype, message = verdict(run, guard)
         except asyncio.CancelledError:
             subtype, message = "interrupted", "Interrupted."
             run.text = run.partial
@@ -275,92 +266,8 @@ class Assistant:
         )
 
 
-class _Run:
-    """One run as it is followed: the text so far, and what it came to."""
-
-    def __init__(self, emit: Emit) -> None:
-        self.emit = emit
-        self.text = ""
-        self.partial = ""
-        self.messages: list[ModelMessage] = []
-        self.new_messages: list[ModelMessage] = []
-        self.fingerprint: str | None = None
-        self._usage: Any = None
-
-    async def follow(
-        self,
-        agent: Agent[None, str],
-        question: str,
-        history: list[ModelMessage],
-        capabilities: Sequence[AbstractCapability[None]],
-        extras: AbstractToolset[None],
-    ) -> None:
-        async with agent.run_stream_events(
-            question,
-            message_history=history or None,
-            capabilities=capabilities,
-            toolsets=[extras],
-        ) as events:
-            try:
-                async for event in events:
-                    if isinstance(event, PartStartEvent):
-                        if event.index == 0:
-                            self.partial = ""
-                        if isinstance(event.part, TextPart):
-                            self._write(event.part.content)
-                    elif isinstance(event, PartDeltaEvent):
-                        if isinstance(event.delta, TextPartDelta):
-                            self._write(event.delta.content_delta)
-                    elif isinstance(event, AgentRunResultEvent):
-                        self.text = event.result.output
-            finally:
-                self.messages = events.all_messages()
-                self.new_messages = events.new_messages()
-                self._usage = events.usage
-                self._read_fingerprint()
-
-    def _write(self, text: str) -> None:
-        self.partial += text
-        if text:
-            self.emit(Delta(text))
-
-    def _read_fingerprint(self) -> None:
-        details = getattr(self.last_response(), "provider_details", None) or {}
-        self.fingerprint = details.get("fingerprint")
-
-    def last_response(self) -> ModelResponse | None:
-        """The model's last response, if it gave one."""
-        responses = [m for m in self.messages if isinstance(m, ModelResponse)]
-        return responses[-1] if responses else None
-
-    def usage(self) -> dict[str, int]:
-        """Tokens of the whole run."""
-        used = self._usage
-        return {
-            "input_tokens": used.input_tokens if used else 0,
-            "output_tokens": used.output_tokens if used else 0,
-            "cached_tokens": used.cache_read_tokens if used else 0,
-        }
-
-
 def _stay_uncancelled() -> None:
     """The interruption ends the run, not the conversation around it."""
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()
-
-
-def _verdict(run: _Run, guard: Guard) -> tuple[str, str]:
-    """(subtype, sentence) of a run that ended with a text."""
-    end = answer.repetition(run.text)
-    if end is not None:
-        guard.interventions.append("repeated_text")
-        run.text = run.text[:end]
-        return "truncated", "The model began to repeat itself; this is what came before."
-    response = run.last_response()
-    if response is not None and response.finish_reason == "length":
-        return "truncated", "The answer is cut off; raise max_tokens."
-    if guard.denials:
-        names = ", ".join(dict.fromkeys(denial["name"] for denial in guard.denials))
-        return "denied", f"Not permitted: {names}. {guard.policy.remedy(guard.denials)}"
-    return "success", ""
