@@ -15,12 +15,12 @@ _OPENING = re.compile(
     r"(?:assistant|model)?(?:<\|end_header_id\|>)?\s*"
 )
 # CSI, strings (OSC, DCS, SOS, PM, APC) up to their terminator, other escapes, C0 and C1 controls,
-# and the bidirectional overrides that make text read differently from what it is.
+# the bidirectional overrides that make text read differently from what it is, and half characters.
 _CONTROL = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d\x9e\x9f])(?:[^\x07\x1b\x9c\n]|\x1b(?!\\))*(?:\x07|\x1b\\|\x9c)?"
     r"|\x1b[ -/]*[0-~]?"
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u202a-\u202e\u2066-\u2069]"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 # A sequence that the next chunk may continue.
 _UNFINISHED = re.compile(
@@ -48,6 +48,11 @@ _CODE = re.compile(r"(```|~~~).*?(?:\1|\Z)|`[^`\n]*`", re.DOTALL)
 def plain(text: str) -> str:
     """The text without anything that a terminal or a reader could be deceived by."""
     return _CONTROL.sub("", text.replace("\r\n", "\n"))
+
+
+def encodable(text: str) -> str:
+    """The text with `?` for half characters (lone surrogates), which no request can carry."""
+    return text.encode("utf-8", "replace").decode()
 
 
 class Cleaner:

@@ -216,7 +216,10 @@ class Guard(AbstractCapability[None]):
         file = self._file(args)
         if name != "write_file" or file in self._seen or not file.is_relative_to(self.root):
             return None
-        if not file.is_file() or not file.stat().st_size:
+        try:
+            if not file.is_file() or not file.stat().st_size:
+                return None
+        except OSError:  # the tool will say what is wrong with the path
             return None
         return f"{args['path']} exists. Change a part with edit_file, or read_file it first."
 
@@ -248,9 +251,9 @@ async def _execute(
     handler: Callable[[dict[str, Any]], Awaitable[Any]], args: dict[str, Any]
 ) -> tuple[Outcome, str]:
     try:
-        return "ok", str(await handler(args))
+        return "ok", answer.encodable(str(await handler(args)))
     except ToolError as error:
-        return "failed", f"Error: {error}"
+        return "failed", answer.encodable(f"Error: {error}")
     except OSError as error:
         return "failed", f"Error: {error.strerror or error}."
 

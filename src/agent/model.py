@@ -52,6 +52,8 @@ class CleanStream(OpenAIStreamedResponse):
             if delta is not None and isinstance(delta.content, str):
                 delta.content = cleaner.feed(delta.content)
                 text += delta.content
+            if delta is not None:
+                _make_encodable(delta)
             if chunk.choices and chunk.choices[0].finish_reason and delta is not None:
                 delta.content = (delta.content or "") + cleaner.finish()
             yield chunk
@@ -82,6 +84,15 @@ class CleanStream(OpenAIStreamedResponse):
 
     def _map_chunk_provider_details(self, chunk: ChatCompletionChunk) -> dict[str, Any] | None:
         return {"fingerprint": chunk.system_fingerprint} if chunk.system_fingerprint else None
+
+
+def _make_encodable(delta: ChoiceDelta) -> None:
+    """Calls are sent back with the next request, even those that name no tool."""
+    for call in delta.tool_calls or ():
+        function = call.function
+        if function is not None:
+            function.name = function.name and answer.encodable(function.name)
+            function.arguments = function.arguments and answer.encodable(function.arguments)
 
 
 def _closing(like: ChatCompletionChunk, reason: Any, text: str = "") -> ChatCompletionChunk:

@@ -1,6 +1,7 @@
 """How a run is shown: subscribers to its events."""
 
 import json
+import re
 import sys
 from typing import Any, TextIO
 
@@ -8,6 +9,8 @@ from agent.answer import plain
 from agent.events import Delta, Emit, Event, Notice, Problem, Result, ToolResult, ToolUse
 
 _WIDTH = 100
+# What JSON leaves as it is and a terminal obeys.
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u202a-\u202e\u2066-\u2069]")
 
 
 def for_format(output_format: str) -> Emit:
@@ -31,7 +34,9 @@ def _stream_json(event: Event) -> None:
 
 def write(row: dict[str, Any], out: TextIO | None = None) -> None:
     """One JSON object on one line, at once."""
-    print(json.dumps(row, ensure_ascii=False), file=out or sys.stdout, flush=True)
+    line = json.dumps(row, ensure_ascii=False)
+    line = _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+    print(line, file=out or sys.stdout, flush=True)
 
 
 class Text:

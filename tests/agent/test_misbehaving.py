@@ -215,6 +215,25 @@ def test_escape_sequences(run: Run) -> None:
     assert got.shown == "red link gnp"
 
 
+def test_half_characters_end_no_conversation(run: Run) -> None:
+    """A lone surrogate is valid JSON, but nothing that a request can carry back."""
+    script = [
+        raw_call("read_\ud800", '{"path": "a.py"}'),
+        raw_call("read_file", '{"path": "\ud800"}'),
+        call("find_files", glob="\ud800/../../x"),
+        call("grep", pattern="\ud800"),
+        text("It is in \ud800 a.py.", size=50),
+    ]
+    got = run(script)
+    assert (got.result.subtype, got.shown) == ("success", "It is in  a.py.")
+    assert len(got.requests) == len(script)
+
+
+def test_a_name_too_long_for_any_file_is_told_to_the_model(run: Run) -> None:
+    got = run([call("write_file", path="x" * 5000, content=""), GOOD], permission_mode="yolo")
+    assert got.calls() == [("write_file", "failed")]
+
+
 @pytest.mark.parametrize("behaviour", [hang(), stall("It is")])
 def test_a_hanging_endpoint(run: Run, behaviour: object) -> None:
     got = run([behaviour], timeout=0.3)
