@@ -7,8 +7,9 @@ import pytest
 from agent.cli import main
 from agent.exits import Exit
 from agent_evals import speed
-from agent_evals.speed import grep, start
+from agent_evals.speed import conversation, grep, start
 from agent_evals.speed.measure import Line, Options, SpeedError, output, python, row
+from agent_evals.speed.terminal import Terminal
 
 
 def test_a_line_is_judged_from_its_side() -> None:
@@ -48,6 +49,19 @@ def test_the_start_section_sees_the_request(tmp_path: Path) -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         assert start.until_request(server, str(tmp_path)) > 0
         server.shutdown()
+
+
+def test_the_conversation_section_sees_what_a_person_sees(tmp_path: Path) -> None:
+    assert conversation.until_prompt(tmp_path) > 0
+    streaming, idle = conversation.echoes(tmp_path, 1)
+    assert streaming > 0 and idle > 0
+    assert conversation.growth_per_turn(tmp_path, turns=3, warm=1) < 100_000
+
+
+def test_a_terminal_that_ends_says_what_it_showed_last(tmp_path: Path) -> None:
+    with Terminal("http://127.0.0.1:9/v1", tmp_path / "nowhere") as terminal:
+        with pytest.raises(SpeedError, match="There is no directory"):
+            terminal.until(terminal.shows("never"))
 
 
 def test_a_command_that_fails_says_why() -> None:

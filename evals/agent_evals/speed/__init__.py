@@ -7,12 +7,13 @@ from subprocess import SubprocessError
 from agent.exits import Exit, UsageError
 from agent.render import note
 from agent_evals.report import table
-from agent_evals.speed import cold, grep, matmul, serving, sessions, start
+from agent_evals.speed import cold, conversation, grep, matmul, serving, sessions, start
 from agent_evals.speed.measure import Line, Options, SpeedError, row
 
 SECTIONS: dict[str, Callable[[Options], list[Line]]] = {
     "start": start.lines,
     "sessions": sessions.lines,
+    "conversation": conversation.lines,
     "matmul": matmul.lines,
     "serving": serving.lines,
     "cold": cold.lines,

@@ -5,8 +5,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from agent_evals.speed.measure import (
@@ -27,15 +27,22 @@ _BARE = (
 )
 _DEADLINE = 300.0
 
+Answer = Callable[[], Iterable[str]]
+
+
+def _one_word() -> Iterable[str]:
+    return ("Yes.",)
+
 
 class Recorder(ThreadingHTTPServer):
-    """An endpoint that notes when a chat request arrives and answers it with one word."""
+    """An endpoint that notes when a chat request arrives and streams the pieces of `answer()`."""
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, answer: Answer = _one_word) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.arrived: list[float] = []
+        self.answer = answer
         self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
 
 
@@ -51,17 +58,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
-        for delta, reason in (({"role": "assistant", "content": "Yes."}, None), ({}, "stop")):
-            choice = {"index": 0, "delta": delta, "finish_reason": reason}
-            chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "x"}
-            self.wfile.write(f"data: {json.dumps({**chunk, 'choices': [choice]})}\n\n".encode())
-        self.wfile.write(b"data: [DONE]\n\n")
+        with suppress(BrokenPipeError, ConnectionResetError):
+            for piece in self.server.answer():
+                self._chunk({"role": "assistant", "content": piece}, None)
+            self._chunk({}, "stop")
+            self.wfile.write(b"data: [DONE]\n\n")
+
+    def _chunk(self, delta: dict[str, str], reason: str | None) -> None:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "x"}
+        self.wfile.write(f"data: {json.dumps({**chunk, 'choices': [choice]})}\n\n".encode())
+        self.wfile.flush()
 
 
 @contextmanager
-def recording() -> Iterator[Recorder]:
+def recording(answer: Answer = _one_word) -> Iterator[Recorder]:
     """A `Recorder` as long as the block lasts."""
-    server = Recorder()
+    server = Recorder(answer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server
