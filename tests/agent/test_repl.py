@@ -11,6 +11,7 @@ import pytest
 
 from agent.exits import Exit
 from agent.repl.completion import matching
+from agent.repl.line import fitting, wrapped
 from agent.repl.repl import without_mentions
 from agent.repl.view import split_blocks
 from tests.agent.screen import Screen
@@ -88,7 +89,7 @@ def test_a_write_is_shown_as_a_diff_and_asked_for(
     screen.wait_for(r"> again(.|\n)*Allow write_file\(a\.txt\)\?")
     screen.type("y", "enter")
     screen.wait_for(r"Done\.\n(.|\n)*Done\.|Done\.")
-    screen.wait_for("Esc interrupts", absent=True)
+    screen.wait_for("· Esc interrupts", absent=True)
     assert (codebase / "a.txt").read_text() == "new\n"
     screen.type("/diff", "enter")
     screen.wait_for(r"\+\+\+ b/a\.txt")
@@ -211,7 +212,7 @@ def test_an_answer_is_rated_and_the_session_goes_on_another_day(
     screen = talk([text("Forty-two.")])
     screen.type("What is it?", "enter")
     screen.wait_for(r"Forty-two\.")
-    screen.wait_for("Esc interrupts", absent=True)
+    screen.wait_for("· Esc interrupts", absent=True)
     screen.type("/fix It is 43.", "enter")
     screen.wait_for("Noted")
     screen.type("ctrl-d")
@@ -235,18 +236,63 @@ def test_the_shape_of_a_narrow_screen_is_kept(talk: Callable[..., Screen]) -> No
     assert all(len(line) <= 40 for line in shown.splitlines())
 
 
-def test_without_colours_and_in_a_dumb_terminal(codebase: Path, home: dict[str, str]) -> None:
-    with ScriptedEndpoint([text("It is **bold**.")]) as endpoint:
-        plain = {**home, "NO_COLOR": "1"}
-        with conversation(codebase, plain, endpoint) as screen:
-            screen.type("hi", "enter")
-            screen.wait_for("It is bold")
-            assert not re.search(rb"\x1b\[(3|4|9)[0-7]m", screen.raw)
-        dumb = {**home, "TERM": "dumb"}
-        with conversation(codebase, dumb, endpoint, ready="Ask about") as screen:
-            screen.type("hi", "enter")
-            screen.wait_for("It is bold")
-            assert b"\x1b[3" not in screen.raw
+def test_what_is_too_long_for_a_narrow_screen_is_asked_in_two_lines(
+    talk: Callable[..., Screen],
+) -> None:
+    path = "src/a/folder/with/a/long/name.py"
+    write = call("write_file", path=path, content="x")
+    screen = talk([write, text("No.")], columns=40, rows=12)
+    screen.type("go", "enter")
+    shown = screen.wait_for(r"\[y\]es / \[a\]lways here / \[N\]o")
+    assert "Allow write_file(src/a/folder/with/a/…?\n[y]es" in shown
+    assert f"write_file({path})" in shown.replace("\n", "")
+    screen.wait_for("scripted · ask · Esc interrupts")
+
+
+def test_without_colours(codebase: Path, home: dict[str, str]) -> None:
+    with (
+        ScriptedEndpoint([text("It is **bold**.")]) as endpoint,
+        conversation(codebase, {**home, "NO_COLOR": "1"}, endpoint) as screen,
+    ):
+        screen.type("hi", "enter")
+        screen.wait_for("It is bold")
+        assert not re.search(rb"\x1b\[(3|4|9)[0-7]m", screen.raw)
+
+
+def test_in_a_dumb_terminal_what_is_shown_only_grows_at_its_end(
+    codebase: Path, home: dict[str, str]
+) -> None:
+    script = [call("write_file", path="a.txt", content="new\n"), text("It is **bold**.")]
+    with (
+        ScriptedEndpoint([*script, stall("I will now\n\n")]) as endpoint,
+        conversation(codebase, {**home, "TERM": "dumb"}, endpoint, ready="> ?$") as screen,
+    ):
+        screen.type("hi", "enter")
+        screen.wait_for(r"\+new\nAllow write_file\(a\.txt\)\? \[y\]es / \[a\]lways here / \[N\]o")
+        screen.type("y", "enter")
+        screen.wait_for(r"here / \[N\]o y\n● write_file .*\nIt is bold\.\n\n>$")
+        screen.type("/undo", "enter")
+        screen.wait_for(r"> /undo\n.*removed a\.txt.*\n>$")
+        screen.type("again", "enter")
+        screen.wait_for("I will now")
+        screen.type("ctrl-c")
+        screen.wait_for(r"Interrupted\.\n(.*\n)*>$")
+        screen.type("ctrl-c")
+        screen.wait_for(r"Press Ctrl-C again to quit\.\n>$")
+        screen.type("ctrl-c")
+        assert screen.exit_code() == Exit.OK
+        assert b"\x1b" not in screen.raw
+
+
+def test_what_has_no_room_is_left_out_of_the_status_line() -> None:
+    parts = ["model", "ask", "Esc interrupts", "9 tokens"]
+    assert fitting(parts, 40) == "model · ask · Esc interrupts · 9 tokens"
+    assert fitting(parts, 24) == "model · ask · 9 tokens"
+    assert fitting(parts, 2) == ""
+
+
+def test_text_being_written_is_broken_between_words() -> None:
+    assert wrapped("one two three\nfour", 11, 2) == ["three", "four"]
 
 
 def test_without_a_terminal_it_says_what_to_do(codebase: Path) -> None:

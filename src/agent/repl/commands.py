@@ -93,13 +93,10 @@ async def help_(repl: "Repl", rest: str) -> None:
     for keys, meaning in (
         ("!command", "run a command in the shell; the model does not see it"),
         ("@file", "complete the path of a file"),
-        ("Esc", "interrupt the answer"),
+        ("Esc, Ctrl-C", "interrupt the answer; Ctrl-C twice, Ctrl-D: quit"),
         ("Shift-Tab", f"next permission mode: {', '.join(MODES)}"),
         ("Ctrl-J, Alt-Enter", "new line"),
-        ("Ctrl-R", "search what was typed before"),
-        ("Ctrl-G", "edit the line in $EDITOR"),
-        ("Ctrl-C", "interrupt, clear the line; twice: quit"),
-        ("Ctrl-D", "quit"),
+        ("Ctrl-R, Ctrl-G", "search what was typed before; edit the line in $EDITOR"),
     ):
         table.add_row(keys, meaning)
     repl.view.console.print(table)

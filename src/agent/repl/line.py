@@ -1,6 +1,8 @@
 """The line at the bottom: editing, completion, history, keys and the status below it."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +13,10 @@ from prompt_toolkit.filters import has_completions
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
+from rich.console import Console
+from rich.text import Text
 
 PROMPT = "> "
 _ESCAPE_SECONDS = 0.05  # a lone Esc is known from an Alt combination after this time
@@ -32,8 +37,8 @@ class Owner(Protocol):
         ...
 
     @property
-    def status(self) -> str:
-        """The line below."""
+    def status(self) -> Sequence[str]:
+        """The line below, what matters most first; what has no room is left out."""
         ...
 
     def interrupt(self) -> bool:
@@ -51,6 +56,8 @@ class Line:
     `history`: a file; None keeps nothing.
     """
 
+    type_ahead = True
+
     def __init__(self, owner: Owner, completer: Completer, history: Path | None) -> None:
         self._owner = owner
         self._warned = False
@@ -66,12 +73,22 @@ class Line:
             enable_open_in_editor=True,
         )
         self._session.app.ttimeoutlen = _ESCAPE_SECONDS
+        self._shown = asyncio.Event()
+        self._session.app.after_render += lambda _: self._shown.set()
+
+    def opened(self) -> AbstractContextManager[None]:
+        """The block in which lines are read and whatever is printed goes above the line."""
+        return patch_stdout(raw=True)
 
     async def read(self) -> str:
         """The next line. Raises EOFError for Ctrl-D, or a second Ctrl-C, on an empty line."""
         text = await self._session.prompt_async()
         self._warned = False
         return text
+
+    async def shown(self) -> None:
+        """Wait until there is a prompt."""
+        await self._shown.wait()
 
     def set_aside(self) -> Callable[[], None]:
         """Empty the line for another question; what is returned puts back what was typed."""
@@ -97,14 +114,15 @@ class Line:
     def _message(self) -> StyleAndTextTuples:
         partial = self._owner.partial
         if partial:
-            rows = max(1, get_app().output.get_size().rows - 4)
-            columns = get_app().output.get_size().columns
-            partial = "\n".join(_wrapped(partial, columns)[-rows:]) + "\n"
+            size = get_app().output.get_size()
+            rows = wrapped(partial, size.columns, max(1, size.rows - 4))
+            partial = "".join(f"{row}\n" for row in rows)
         return [("class:partial", partial), ("", self._owner.prompt)]
 
     def _toolbar(self) -> StyleAndTextTuples:
-        hint = "Press Ctrl-C again to quit." if self._warned else self._owner.status
-        return [("class:status", hint[: get_app().output.get_size().columns])]
+        columns = get_app().output.get_size().columns
+        hint = ["Press Ctrl-C again to quit."] if self._warned else self._owner.status
+        return [("class:status", fitting(hint, columns))]
 
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
@@ -146,13 +164,20 @@ class Line:
         return keys
 
 
-def _wrapped(text: str, columns: int) -> list[str]:
-    """The text as the terminal breaks it, so that its last rows can be chosen."""
-    width = max(10, columns - 1)
-    lines: list[str] = []
-    for line in text.splitlines() or [""]:
-        lines += [line[at : at + width] for at in range(0, len(line), width)] or [""]
-    return lines
+def wrapped(text: str, columns: int, rows: int) -> list[str]:
+    """The last rows of the text, broken between words."""
+    end = "\n".join(text.splitlines()[-rows:])
+    lines = Text(end).wrap(Console(width=columns), max(10, columns - 1))
+    return [line.plain for line in lines][-rows:]
+
+
+def fitting(parts: Sequence[str], columns: int) -> str:
+    """The parts on one line, without those that have no room."""
+    line = ""
+    for part in parts:
+        longer = f"{line} · {part}" if line else part
+        line = longer if len(longer) <= columns else line
+    return line
 
 
 def _history(path: Path) -> FileHistory:

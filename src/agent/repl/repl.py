@@ -11,7 +11,7 @@ from collections import deque
 from pathlib import Path
 
 from prompt_toolkit.application import run_in_terminal
-from prompt_toolkit.patch_stdout import patch_stdout
+from prompt_toolkit.utils import is_dumb_terminal
 
 from agent.answer import plain
 from agent.events import Event
@@ -21,10 +21,12 @@ from agent.repl import commands
 from agent.repl.completion import Words
 from agent.repl.conversation import Conversation
 from agent.repl.line import PROMPT, Line
-from agent.repl.view import View, console
+from agent.repl.plain_line import PlainLine
+from agent.repl.view import View, clip, console
 from agent.settings import MODES, Settings
 
-GREETING = "Ask about {name}. /help lists commands, Esc interrupts, Ctrl-D quits."
+GREETING = "Ask about {name}. /help lists commands, Ctrl-C interrupts, Ctrl-D quits."
+CHOICE = "[y]es / [a]lways here / [N]o "
 
 
 class Repl:
@@ -37,13 +39,17 @@ class Repl:
         self.view = View(console())
         self.talk: Conversation = Conversation(settings, directory, self._emit, self._may, session)
         self.leaving = False
-        self.line = Line(
-            self,
-            Words(commands.meanings(), lambda name: commands.arguments(self, name), self._files),
-            history,
-        )
+        self.line: Line | PlainLine
+        if is_dumb_terminal():
+            self.line = PlainLine(self)
+        else:
+            words = Words(
+                commands.meanings(), lambda name: commands.arguments(self, name), self._files
+            )
+            self.line = Line(self, words, history)
         self._loading: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None
+        self._commanding: asyncio.Task[None] | None = None
         self._waiting: deque[str] = deque()
         self._reply: asyncio.Future[str] | None = None
         self._asked = ""
@@ -52,10 +58,12 @@ class Repl:
 
     async def run(self) -> int:
         """Converse until the user leaves; returns the exit code."""
-        with patch_stdout(raw=True):
-            self.view.note(GREETING.format(name=plain(self.directory.resolve().name)))
+        self.view.note(GREETING.format(name=plain(self.directory.resolve().name)))
+        with self.line.opened():
             self._loading = asyncio.create_task(self._load())
             while not self.leaving:
+                if not self.line.type_ahead:
+                    await self._settled()
                 try:
                     text = await self.line.read()
                 except EOFError:
@@ -64,7 +72,19 @@ class Repl:
             await self._close()
         return Exit.OK
 
+    async def _settled(self) -> None:
+        """Wait until nothing more is being written, or a question of ours is open."""
+        while self._reply is None:
+            work = {task for task in (self._running, self._commanding) if task and not task.done()}
+            if not work:
+                return
+            asking = asyncio.create_task(self._open_question.wait())
+            await asyncio.wait({*work, asking}, return_when=asyncio.FIRST_COMPLETED)
+            asking.cancel()
+
     async def _load(self) -> None:
+        # The imports of a thread would keep the prompt from the screen.
+        await self.line.shown()
         try:
             await self.talk.load()
             if self.talk.left_out:
@@ -90,7 +110,7 @@ class Repl:
 
     async def _command(self, text: str) -> None:
         """Run a command until it is done or asks something, which the next line answers."""
-        running = asyncio.create_task(commands.run(self, text))
+        self._commanding = running = asyncio.create_task(commands.run(self, text))
         asking = asyncio.create_task(self._open_question.wait())
         await asyncio.wait({running, asking}, return_when=asyncio.FIRST_COMPLETED)
         asking.cancel()
@@ -127,13 +147,24 @@ class Repl:
     async def _may(self, request: Request) -> bool:
         """The user's decision on a call; anything but yes and always is a no."""
         self.view.diff(request.preview)
-        reply = await self.ask(f"Allow {request.pattern}? [y]es / [a]lways here / [N]o ")
+        reply = await self.ask(self._allow(request.pattern))
         if reply in ("a", "always"):
             try:
                 request.always()
             except AgentError as error:
                 self.view.note(f"Allowed only this once: {error}", "yellow")
         return reply in ("y", "yes", "a", "always")
+
+    def _allow(self, pattern: str) -> str:
+        """The question; on a narrow terminal of two lines, with what is too long shown above."""
+        width = self.view.console.width
+        question = f"Allow {pattern}? {CHOICE}"
+        if len(question) < width:
+            return question
+        short = clip(pattern, width - len("Allow ? "))
+        if short != pattern:
+            self.view.note(pattern, "")
+        return f"Allow {short}?\n{CHOICE}"
 
     async def ask(self, question: str) -> str:
         """The user's reply to a question of ours, in lower case; what was typed comes back."""
@@ -203,18 +234,19 @@ class Repl:
         return self._asked or PROMPT
 
     @property
-    def status(self) -> str:
-        """Model, permission mode, context used, speed, and what is going on."""
+    def status(self) -> list[str]:
+        """Model, permission mode, what is going on, context used and speed."""
         talk = self.talk
-        parts = [talk.endpoint.model if talk.endpoint else "loading the model"]
-        parts += [talk.settings.permission_mode, talk.filled]
+        name = talk.endpoint.model.rstrip("/").rpartition("/")[2] if talk.endpoint else ""
+        parts = [plain(name) or "loading the model", talk.settings.permission_mode]
+        if self.busy:
+            parts.append("Esc interrupts")
+        parts.append(talk.filled)
         if talk.last is not None and talk.last.duration_ms:
             written = talk.last.usage.get("output_tokens", 0)
             parts.append(f"{written / talk.last.duration_ms * 1000:.0f} tokens/s")
             parts.append(f"{talk.last.usage.get('cached_tokens', 0)} cached")
-        if self.busy:
-            parts.append("Esc interrupts")
-        return " · ".join(part for part in parts if part)
+        return [part for part in parts if part]
 
     def _files(self) -> list[str]:
         from agent_tools import Workspace, ripgrep

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping
 
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.text import Text
 
 from agent.answer import plain
@@ -36,7 +35,8 @@ class View:
         elif isinstance(event, ToolUse):
             self._flush()
             self._use = event
-            self.partial = f"{event.name} {brief(event.arguments)} …"
+            call = f"{event.name} {brief(event.arguments)}"
+            self.partial = f"{clip(call, self.console.width - 3)} …"
         elif isinstance(event, ToolResult):
             self.partial = ""
             self._call(event)
@@ -52,6 +52,8 @@ class View:
 
     def markdown(self, text: str) -> None:
         """Text of the model, rendered."""
+        from rich.markdown import Markdown
+
         self.console.print(Markdown(plain(text), code_theme="ansi_dark"))
         self._shown += 1
 
