@@ -59,9 +59,11 @@ def test_the_conversation_section_sees_what_a_person_sees(tmp_path: Path) -> Non
 
 
 def test_a_terminal_that_ends_says_what_it_showed_last(tmp_path: Path) -> None:
-    with Terminal("http://127.0.0.1:9/v1", tmp_path / "nowhere") as terminal:
-        with pytest.raises(SpeedError, match="There is no directory"):
-            terminal.until(terminal.shows("never"))
+    with (
+        Terminal("http://127.0.0.1:9/v1", tmp_path / "nowhere") as terminal,
+        pytest.raises(SpeedError, match="There is no directory"),
+    ):
+        terminal.until(terminal.shows("never"))
 
 
 def test_a_command_that_fails_says_why() -> None:
