@@ -1,6 +1,7 @@
 """Which endpoint answers: the one named, the embedded model, or a model in the background."""
 
 import ipaddress
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -9,6 +10,8 @@ from agent.exits import AgentError, UsageError
 from agent.settings import Settings
 
 _METADATA_HOSTS = frozenset({"metadata.google.internal", "metadata", "instance-data"})
+# Where clouds keep them besides the link-local addresses.
+_METADATA_ADDRESSES = frozenset({"fd00:ec2::254", "100.100.100.200"})
 
 
 @dataclass(frozen=True)
@@ -56,19 +59,27 @@ def normalised(url: str) -> str:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         host = ""
-    if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in url):
+    if parts.scheme not in ("http", "https") or not host or not _is_visible(url):
         raise UsageError(f"--base-url {url!r} is not a URL such as http://127.0.0.1:8080/v1.")
-    if host.rstrip(".").lower() in _METADATA_HOSTS or _is_link_local(host):
+    if host.rstrip(".").lower() in _METADATA_HOSTS or _is_metadata_address(host):
         raise UsageError(f"--base-url {url!r} names a cloud metadata service, not a model.")
     path = parts.path.rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
 
 
-def _is_link_local(host: str) -> bool:
+def _is_visible(url: str) -> bool:
+    return url.isprintable() and " " not in url
+
+
+def _is_metadata_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_link_local
-    except ValueError:
+        # As resolvers read it: also 0xA9FEA9FE, 2852039166 and other spellings of one address.
+        address = ipaddress.ip_address(host if ":" in host else socket.inet_aton(host))
+    except (ValueError, OSError):
         return False
+    if address.version == 6 and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return address.is_link_local or str(address) in _METADATA_ADDRESSES
 
 
 def _remote(settings: Settings, base_url: str) -> Endpoint:

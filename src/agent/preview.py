@@ -19,8 +19,10 @@ def preview(root: str, tool: str, arguments: Mapping[str, object]) -> str:
         before, after = str(arguments.get("old", "")), str(arguments.get("new", ""))
     else:
         before, after = _current(root, path), str(arguments.get("content", ""))
+    # A name with a line break in it cannot pass for another part of the diff.
+    name = " ".join(path.splitlines())
     lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), f"a/{path}", f"b/{path}", lineterm=""
+        before.splitlines(), after.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
     )
     return "\n".join(lines)
 

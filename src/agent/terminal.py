@@ -16,7 +16,9 @@ def asker() -> Asker | None:
 
 async def _ask(request: Request) -> bool:
     print(plain(request.preview), file=sys.stderr)
-    print(f"Allow {plain(request.pattern)}? [y]es / [a]lways in this codebase / [N]o ",
+    # On one line, so that a path cannot add a question of its own.
+    pattern = " ".join(plain(request.pattern).split())
+    print(f"Allow {pattern}? [y]es / [a]lways in this codebase / [N]o ",
           end="", file=sys.stderr, flush=True)  # fmt: skip
     reply = read_line().lower()
     if reply in ("a", "always"):
