@@ -147,7 +147,8 @@ class Repl:
     async def _may(self, request: Request) -> bool:
         """The user's decision on a call; anything but yes and always is a no."""
         self.view.diff(request.preview)
-        reply = await self.ask(self._allow(request.pattern))
+        # On one line, so that a path cannot add a question of its own.
+        reply = await self.ask(self._allow(" ".join(plain(request.pattern).split())))
         if reply in ("a", "always"):
             try:
                 request.always()
