@@ -218,3 +218,11 @@ def test_without_ripgrep(
     finally:
         ripgrep.binary.cache_clear()
     assert issubclass(ToolUnavailable, ToolError)
+
+
+def test_one_line_of_many_megabytes(workspace: Workspace, root: Path) -> None:
+    with (root / "wide.txt").open("wb") as file:
+        for _ in range(64):
+            file.write(b"needle in a line without end " * 36_000)
+    found = grep(workspace, "needle", "wide.txt")
+    assert found.startswith("1 match in 1 file") and len(found) < 2000

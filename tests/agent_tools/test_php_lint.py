@@ -86,3 +86,19 @@ def test_a_directory_with_a_file_that_cannot_be_checked(workspace: Workspace, ro
     first, second = php_lint(workspace, ".").splitlines()
     assert first.startswith("2 PHP files checked, 1 with errors")
     assert second.startswith("huge.php: not checked: ")
+
+
+def test_time_memory_and_writing_are_limited(
+    workspace: Workspace, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for PHP says what it was given: limits, and nothing of our environment."""
+    stand_in = root.parent / "bin" / "php"
+    stand_in.parent.mkdir()
+    stand_in.write_text('#!/bin/sh\necho "$(ulimit -t) $(ulimit -f) ${TOKEN-none} $*"; ulimit -v\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", str(stand_in.parent))
+    monkeypatch.setenv("TOKEN", "a secret of the user")
+    (root / "-r phpinfo;.php").write_text(GOOD)
+    answer = told(php_lint, workspace, "-r phpinfo;.php")
+    assert "no verdict: 10 0 none -n -l -d display_errors=1 -d log_errors=0" in answer
+    assert answer.endswith("2000000.")
