@@ -18,7 +18,7 @@ from agent_training.export import export
 from agent_training.loop import Schedule, TrainingError, run_phase
 from agent_training.names import kind_of
 from agent_training.shape import Shape
-from agent_training.swapping import practise
+from agent_training.swapping import practise, variants
 
 SHAPE = Shape(vocab_size=640, hidden_size=64, layers="ca", heads=2, kv_heads=1, ffn_size=96)
 NAMES = ["find_file", "Parser", "HTTPClient", "retry_after", "OrderQueue", "to_json", "Lexer", "Io"]
@@ -134,6 +134,63 @@ def test_copying_practice_keeps_the_decision_and_swaps_one_name_in_question_and_
         names.add(name)
     assert names - set(NAMES)
     assert list(practise(rows(), share=0.0, seed=0)) == rows()
+
+
+def _change(content: str) -> dict[str, Any]:
+    arguments = json.dumps({"path": "notes/todo.txt", "content": content})
+    function = {"name": "write_file", "arguments": arguments}
+    return {
+        "tools": ["write_file"],
+        "messages": [
+            {"role": "user", "content": f"put '{content}' into notes/todo.txt"},
+            {"role": "assistant", "content": "", "tool_calls": [{"function": function}]},
+            {"role": "tool", "content": "src/a.py:3: return self._total(order)"},
+            {"role": "assistant", "content": "Created notes/todo.txt (1 line)."},
+        ],
+    }
+
+
+def test_a_text_to_write_is_practised_with_other_texts_and_more_often() -> None:
+    made = list(variants([*rows(), _change("buy milk")], 0.0, 2, 3, ["zor", "qui", "vex"]))
+    written = [row for row in made if row["tools"] == ["write_file"]]
+    assert len(made) == 2 * (len(rows()) + 1) + 2 * 3
+    assert len(written) == 2 * (1 + 3)
+    contents = set()
+    for row in written:
+        question, call, *_ = row["messages"]
+        arguments = json.loads(call["tool_calls"][0]["function"]["arguments"])
+        contents.add(arguments["content"])
+        assert arguments["content"] in question["content"]
+        assert arguments["path"] in question["content"]
+    assert len(contents) > 2
+
+
+def test_names_are_swapped_in_every_turn_of_a_whole_dialogue() -> None:
+    path = "shop/stock_ledger.py"
+    call = {"name": "grep", "arguments": json.dumps({"pattern": r"\bMAX_ITEMS\s*[:=]"})}
+    row = {
+        "tools": ["grep"],
+        "messages": [
+            {"role": "user", "content": "value of MAX_ITEMS?"},
+            {"role": "assistant", "content": "", "tool_calls": [{"function": call}]},
+            {"role": "tool", "content": f"1 match in 1 file\n{path}:5: MAX_ITEMS = 40"},
+            {"role": "assistant", "content": f"`MAX_ITEMS` is `40` (`{path}:5`)."},
+        ],
+    }
+    whole = []
+    for seed in range(40):
+        (made,) = practise([row], 1.0, seed, ["zor", "qui", "vex", "dra"])
+        if len(made["messages"]) == 4:
+            whole.append(made["messages"])
+    assert whole
+    for question, asked, result, answer in whole:
+        pattern = json.loads(asked["tool_calls"][0]["function"]["arguments"])["pattern"]
+        name = pattern.removeprefix(r"\b").removesuffix(r"\s*[:=]")
+        cited = answer["content"].partition("(`")[2].partition(":5`")[0]
+        assert question["content"] == f"value of {name}?"
+        assert result["content"] == f"1 match in 1 file\n{cited}:5: {name} = 40"
+        assert answer["content"].startswith(f"`{name}` is")
+    assert {messages[3]["content"] for messages in whole} != {row["messages"][3]["content"]}
 
 
 def test_boilerplate_and_identifiers_are_tokens_made_for_copying(encoder: Encoder) -> None:

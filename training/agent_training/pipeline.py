@@ -110,15 +110,20 @@ class Pipeline:
         from agent_training import loop
         from agent_training.dataset import Encoder, Weights, read_rows
         from agent_training.names import pieces_of
-        from agent_training.swapping import practise
+        from agent_training.swapping import variants
 
         options = self.settings["instruct"]
-        encoder = Encoder(self.work / "tokenizer", Weights(), int(options["max_tokens"]))
+        weights = Weights(auxiliary_share=float(options["auxiliary_share"]))
+        encoder = Encoder(self.work / "tokenizer", weights, int(options["max_tokens"]))
         rows = read_rows(self.work / "rows/train.jsonl")
-        share, copies = float(options["copying_share"]), int(options["copies"])
-        pieces = pieces_of(encoder.tokenizer.get_vocab())
-        variants = [row for seed in range(copies) for row in practise(rows, share, seed, pieces)]
-        examples, dropped = encoder.examples(variants)
+        practised = variants(
+            rows,
+            float(options["copying_share"]),
+            int(options["copies"]),
+            int(options["drills"]),
+            pieces_of(encoder.tokenizer.get_vocab()),
+        )
+        examples, dropped = encoder.examples(list(practised))
         held_out, _ = encoder.examples(read_rows(self.work / "rows/valid.jsonl"))
         tokens = sum(len(e.tokens) for e in examples)
         self.report(f"{len(examples)} rows, {tokens} tokens; {dropped} rows too long, dropped")

@@ -60,6 +60,29 @@ def practise(rows: list[Row], share: float, seed: int, pieces: Sequence[str] = (
         yield row | {"messages": _changed(turns, lambda text: texts(change(text)))}  # noqa: B023
 
 
+def variants(
+    rows: list[Row], share: float, copies: int, drills: int, pieces: Sequence[str]
+) -> Iterator[Row]:
+    """Every row `copies` times, each time practised anew.
+
+    Questions that quote a text to write or edit come `drills` times more: nothing copies so much.
+    """
+    quoting = [row for row in rows if _quotes(row)]
+    for seed in range(copies):
+        yield from practise(rows, share, seed, pieces)
+        for extra in range(1, drills + 1):
+            yield from practise(quoting, 1.0, seed + 1000 * extra, pieces)
+
+
+def _quotes(row: Row) -> bool:
+    first = _first_call(row)
+    if first is None:
+        return False
+    question = row["messages"][first - 1]["content"] or ""
+    arguments = _arguments(row["messages"][first])
+    return any(value and value in question for k, value in arguments.items() if k in _TEXTS)
+
+
 def gather(rows: Iterable[Row], pieces: Sequence[str]) -> Material:
     """The names that questions and calls share, and short lines of code from the results."""
     names: dict[str, set[str]] = defaultdict(set)
