@@ -7,35 +7,24 @@ from pathlib import Path
 
 from agent_tools import WRITES, ToolError, Workspace
 
-_LARGEST = 1 << 20
-
 
 def preview(root: str, tool: str, arguments: Mapping[str, object]) -> str:
     """A unified diff of what `write_file` or `edit_file` is about to do; else the arguments."""
     if tool not in WRITES:
         return json.dumps(arguments, ensure_ascii=False, indent=1, default=str)
-    path = str(arguments.get("path", ""))
-    if tool == "edit_file":
-        before, after = str(arguments.get("old", "")), str(arguments.get("new", ""))
-    else:
-        before, after = _current(root, path), str(arguments.get("content", ""))
+    path, before, after = planned(Workspace(Path(root)), tool, arguments) or _asked_for(arguments)
     # A name with a line break in it cannot pass for another part of the diff.
     name = " ".join(path.splitlines())
     lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
+        (before or "").splitlines(), after.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
     )
     return "\n".join(lines)
 
 
-def _current(root: str, path: str) -> str:
-    try:
-        with (
-            Workspace(Path(root)).open_file(path) as (descriptor, _),
-            open(descriptor, "rb", closefd=False) as file,
-        ):
-            return file.read(_LARGEST).decode("utf-8", "replace")
-    except Exception:  # the tool itself reports what is wrong with the path
-        return ""
+def _asked_for(arguments: Mapping[str, object]) -> tuple[str, str, str]:
+    """What a write that the tool will refuse is about."""
+    before, after = arguments.get("old", ""), arguments.get("new", arguments.get("content", ""))
+    return str(arguments.get("path", "")), str(before), str(after)
 
 
 def planned(
