@@ -9,6 +9,7 @@ from types import TracebackType
 
 import pexpect
 import pyte
+from pyte.screens import Char
 
 PATIENCE = 60.0
 _WHERE = b"\x1b[6n"  # "where is the cursor?", which a terminal answers
@@ -62,6 +63,12 @@ class Screen:
             self.child.send(KEYS.get(key, key))
 
     @property
+    def cells(self) -> list[list[Char]]:
+        """The screen's characters with their colours, row by row."""
+        screen = self._screen
+        return [[screen.buffer[y][x] for x in range(screen.columns)] for y in range(screen.lines)]
+
+    @property
     def shown(self) -> str:
         """What is on the screen, and above it as far as it was scrolled."""
         above = ["".join(line[x].data for x in sorted(line)) for line in self._screen.history.top]
@@ -78,6 +85,13 @@ class Screen:
             alive = self._read()
             assert alive and time.monotonic() < end, f"waiting for {pattern!r}:\n{self.shown}"
         return self.shown
+
+    def settle(self) -> None:
+        """Read until nothing more comes for a moment."""
+        read = -1
+        while read != len(self.raw):
+            read = len(self.raw)
+            self._read()
 
     def exit_code(self) -> int:
         """Read to the end; the code the command exits with."""

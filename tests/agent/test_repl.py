@@ -88,7 +88,7 @@ def test_a_write_is_shown_as_a_diff_and_asked_for(
     screen.type("again", "enter")
     screen.wait_for(r"> again(.|\n)*Allow write_file\(a\.txt\)\?")
     screen.type("y", "enter")
-    screen.wait_for(r"Done\.\n(.|\n)*Done\.|Done\.")
+    screen.wait_for(r"Created a\.txt(.|\n)*Done\.")
     screen.wait_for("· Esc interrupts", absent=True)
     assert (codebase / "a.txt").read_text() == "new\n"
     screen.type("/diff", "enter")
@@ -234,6 +234,17 @@ def test_the_shape_of_a_narrow_screen_is_kept(talk: Callable[..., Screen]) -> No
     shown = screen.wait_for("word word(.|\n)*>")
     assert "● grep" in shown
     assert all(len(line) <= 40 for line in shown.splitlines())
+
+
+def test_a_short_screen_has_room_for_the_answer(talk: Callable[..., Screen]) -> None:
+    screen = talk([text("\n\n".join(f"line {n}" for n in range(1, 5)))], columns=40, rows=12)
+    screen.type("go", "enter")
+    screen.wait_for(r"line 4(.|\n)*tokens/s")
+    screen.settle()
+    visible = ["".join(char.data for char in row).rstrip() for row in screen.cells]
+    assert [line for line in visible if line][:-2][-4:] == [f"line {n}" for n in range(1, 5)]
+    screen.type("/")
+    screen.wait_for("/help(.|\n)*/compact")
 
 
 def test_what_is_too_long_for_a_narrow_screen_is_asked_in_two_lines(

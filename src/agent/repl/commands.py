@@ -91,12 +91,12 @@ async def help_(repl: "Repl", rest: str) -> None:
     for each in COMMANDS.values():
         table.add_row(f"/{each.name} {each.usage}".strip(), each.meaning)
     for keys, meaning in (
-        ("!command", "run a command in the shell; the model does not see it"),
-        ("@file", "complete the path of a file"),
-        ("Esc, Ctrl-C", "interrupt the answer; Ctrl-C twice, Ctrl-D: quit"),
-        ("Shift-Tab", f"next permission mode: {', '.join(MODES)}"),
-        ("Ctrl-J, Alt-Enter", "new line"),
-        ("Ctrl-R, Ctrl-G", "search what was typed before; edit the line in $EDITOR"),
+        ("!command", "Run a command in the shell; the model does not see it"),
+        ("@file", "Complete the path of a file"),
+        ("Esc, Ctrl-C", "Interrupt the answer; Ctrl-C twice, Ctrl-D: quit"),
+        ("Shift-Tab", f"Next permission mode: {', '.join(MODES)}"),
+        ("Ctrl-J, Alt-Enter", "New line"),
+        ("Ctrl-R, Ctrl-G", "Search what was typed before; edit in $EDITOR"),
     ):
         table.add_row(keys, meaning)
     repl.view.console.print(table)

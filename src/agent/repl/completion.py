@@ -12,6 +12,11 @@ _OFFERED = 30
 _FRESH_SECONDS = 5.0
 
 
+def may_complete(text: str) -> bool:
+    """Whether anything may be offered after this text."""
+    return text.startswith("/") or _MENTION.search(text) is not None
+
+
 class Words(Completer):
     """`commands`: name -> one line of meaning. `arguments(name)`: what may follow a command.
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import Completer
-from prompt_toolkit.filters import has_completions
+from prompt_toolkit.filters import Condition, has_completions
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -17,6 +17,8 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 from rich.console import Console
 from rich.text import Text
+
+from agent.repl.completion import may_complete
 
 PROMPT = "> "
 _ESCAPE_SECONDS = 0.05  # a lone Esc is known from an Alt combination after this time
@@ -65,6 +67,8 @@ class Line:
             message=self._message,
             completer=completer,
             complete_in_thread=True,
+            # The room for the list of completions is taken only while there can be one.
+            complete_while_typing=Condition(self._completes),
             history=_history(history) if history else None,
             bottom_toolbar=self._toolbar,
             key_bindings=self._keys(),
@@ -110,6 +114,9 @@ class Line:
         """Something above or below the line is new."""
         if self._session.app.is_running:
             self._session.app.invalidate()
+
+    def _completes(self) -> bool:
+        return may_complete(self._session.default_buffer.document.text_before_cursor)
 
     def _message(self) -> StyleAndTextTuples:
         partial = self._owner.partial

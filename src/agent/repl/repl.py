@@ -228,7 +228,7 @@ class Repl:
 
     @property
     def partial(self) -> str:
-        return self.view.partial
+        return "" if self._asked else self.view.partial
 
     @property
     def prompt(self) -> str:

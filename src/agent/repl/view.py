@@ -7,11 +7,14 @@ from collections.abc import Mapping
 
 from rich.console import Console
 from rich.text import Text
+from rich.theme import Theme
 
 from agent.answer import plain
 from agent.events import Delta, Event, Message, Problem, Result, ToolResult, ToolUse
 
 _FENCES = ("```", "~~~")
+# No boxes in a colour that the terminal's own background may not have.
+_STYLES = {"markdown.code": "cyan", "markdown.code_block": "cyan"}
 _OUTCOMES = {"ok": "green", "failed": "red", "denied": "yellow", "skipped": "yellow"}
 
 
@@ -35,8 +38,8 @@ class View:
         elif isinstance(event, ToolUse):
             self._flush()
             self._use = event
-            call = f"{event.name} {brief(event.arguments)}"
-            self.partial = f"{clip(call, self.console.width - 3)} …"
+            call = f"{event.name} {brief(event.arguments)} …"
+            self.partial = clip(call, self.console.width - 1)
         elif isinstance(event, ToolResult):
             self.partial = ""
             self._call(event)
@@ -143,4 +146,6 @@ def console() -> Console:
     """Colours where the terminal has them and nobody said NO_COLOR."""
     dumb = os.environ.get("TERM", "") in ("dumb", "unknown", "")
     terminal = sys.stdout.isatty() and not dumb
-    return Console(force_terminal=terminal, highlight=False, emoji=False, markup=False)
+    return Console(
+        force_terminal=terminal, highlight=False, emoji=False, markup=False, theme=Theme(_STYLES)
+    )
