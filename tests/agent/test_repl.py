@@ -150,6 +150,21 @@ def test_shift_tab_goes_through_the_permission_modes(talk: Callable[..., Screen]
     screen.wait_for("mode ask")
 
 
+def test_what_the_model_is_not_shown_is_said(
+    talk: Callable[..., Screen], codebase: Path, home: dict[str, str]
+) -> None:
+    home["AGENT_CONTEXT_WINDOW"] = "4000"
+    (codebase / "AGENTS.md").write_text("Be brief.\n" * 400)
+    long = " ".join(f"file{n}.py" for n in range(900))
+    screen = talk([text(long), text("Second."), text("Third.")])
+    screen.type("one", "enter")
+    screen.wait_for(r"AGENTS\.md is long(.|\n)*file899\.py")
+    screen.type("two", "enter")
+    screen.wait_for(r"Second\.")
+    screen.type("three", "enter")
+    screen.wait_for(r"Made room in the conversation(.|\n)*Third\.")
+
+
 def test_files_and_commands_are_completed(talk: Callable[..., Screen]) -> None:
     screen = talk([text("Seen.")])
     screen.type("explain @bas")

@@ -10,7 +10,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from agent.answer import plain
-from agent.events import Delta, Event, Message, Problem, Result, ToolResult, ToolUse
+from agent.events import Delta, Event, Message, Notice, Problem, Result, ToolResult, ToolUse
 
 _FENCES = ("```", "~~~")
 # No boxes in a colour that the terminal's own background may not have.
@@ -46,6 +46,8 @@ class View:
         elif isinstance(event, Problem):
             self._flush()
             self.note(event.message, "yellow")
+        elif isinstance(event, Notice):
+            self.note(event.message)
         elif isinstance(event, Result):
             self._end(event)
 
