@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from agent.exits import MEANING
+from agent.repl.commands import COMMANDS
 from tests.scripted_endpoint import ScriptedEndpoint, text
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
-DOCUMENTS = ["README.md", "AGENTS.md"]
+DOCUMENTS = ["README.md", "AGENTS.md", "docs/using.md"]
 
 
 def commands() -> list[str]:
@@ -92,13 +93,21 @@ def test_commands_run(command: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_paths_exist(document: str) -> None:
-    words = re.findall(r"[`(]([\w.][\w./-]*/[\w./-]*)[`)]", (ROOT / document).read_text())
+    written = (ROOT / document).read_text()
+    links = re.findall(r"\]\(([^)#:]+)\)", written)
+    paths = re.findall(r"`([\w.][\w./-]*/[\w./-]*)`", written)
     top_level = {path.name for path in ROOT.iterdir()}
-    ours = [w for w in words if w.split("/")[0] in top_level]
-    assert ours
+    ours = [path for path in paths if path.split("/")[0] in top_level]
+    assert links or ours
     made = (".training", "tools/agent_tools/NAME")
-    missing = [w for w in ours if not (ROOT / w).exists() and not w.startswith(made)]
+    missing = [path for path in ours if not (ROOT / path).exists() and not path.startswith(made)]
+    missing += [link for link in links if not ((ROOT / document).parent / link).exists()]
     assert missing == []
+
+
+def test_the_commands_of_a_conversation_are_told() -> None:
+    told = set(re.findall(r"`/([a-z]+)", (ROOT / "docs" / "using.md").read_text()))
+    assert told == set(COMMANDS)
 
 
 def test_the_table_of_exit_codes_is_the_one_in_the_code() -> None:
