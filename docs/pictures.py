@@ -132,7 +132,10 @@ def main(names: Sequence[str]) -> None:
 
 
 def _opened(codebase: Path, home: dict[str, str], *argv: str, rows: int) -> Screen:
-    return Screen([sys.executable, "-m", "agent", *argv], codebase, home, rows=rows)
+    # No path of this machine stands in a picture.
+    environment = Path(home["HOME"]) / ".venv"
+    environment.symlink_to(sys.prefix)
+    return Screen([f"{environment}/bin/python", "-m", "agent", *argv], codebase, home, rows=rows)
 
 
 def drawn(cells: Sequence[Sequence[Char]], title: str) -> str:

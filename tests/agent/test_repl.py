@@ -269,7 +269,9 @@ def test_what_is_too_long_for_a_narrow_screen_is_asked_in_two_lines(
     write = call("write_file", path=path, content="x")
     screen = talk([write, text("No.")], columns=40, rows=12)
     screen.type("go", "enter")
-    shown = screen.wait_for(r"\[y\]es / \[a\]lways here / \[N\]o")
+    screen.wait_for(r"\+x(.|\n)*\[y\]es / \[a\]lways here / \[N\]o")
+    screen.settle()
+    shown = screen.shown
     assert "Allow write_file(src/a/folder/with/a/…?\n[y]es" in shown
     assert f"write_file({path})" in shown.replace("\n", "")
     screen.wait_for("scripted · ask · Esc interrupts")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "32", "warning": "33", "problem": "31"}
 _NAME = 20
 _STATUS = 8
+_NARROW = 60  # columns; with fewer the text stands below the name
+_BELOW = 2
 
 
 def main(argv: Sequence[str]) -> int:
@@ -58,26 +60,41 @@ def _shown(finding: "Finding") -> str:
     status = finding.status.ljust(_STATUS)
     if _in_colour():
         status = f"\x1b[{_COLOURS[finding.status]}m{status}\x1b[0m"
-    text = _wrapped(finding.finding)
+    name = finding.name.ljust(_NAME) if _columns() >= _NARROW else finding.name
+    paragraphs = [finding.finding]
     if finding.status != "ok" or not finding.advice.startswith("Nothing"):
-        text += "\n" + _wrapped(f"-> {finding.advice}", first=_STATUS + _NAME)
-    return f"{status}{finding.name.ljust(_NAME)} {text}"
+        paragraphs.append(f"-> {finding.advice}")
+    return f"{status}{name}{_wrapped(paragraphs)}"
 
 
-def _wrapped(text: str, first: int = 0) -> str:
-    """The text in the terminal's width, indented below the names; whole lines for a pipe."""
-    indent = _STATUS + _NAME + 1
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
-    lines = textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False) or [""]
-    start = " " * (first + 1) if first else ""
-    return start + ("\n" + " " * indent).join(lines)
+def _wrapped(paragraphs: Sequence[str]) -> str:
+    """Text in the terminal's width: beside the name, or below it where there is little room."""
+    columns = _columns()
+    beside = columns >= _NARROW
+    indent = _STATUS + _NAME + 1 if beside else _BELOW
+    lines = [
+        line
+        for paragraph in paragraphs
+        for line in textwrap.wrap(paragraph, columns - indent, break_on_hyphens=False) or [""]
+    ]
+    text = ("\n" + " " * indent).join(lines)
+    return f" {text}" if beside else f"\n{' ' * indent}{text}"
+
+
+def _columns() -> int:
+    """The terminal's width; for a pipe enough for whole lines."""
+    return max(shutil.get_terminal_size().columns, _BELOW + 10) if sys.stdout.isatty() else 1000
 
 
 def _sum(findings: Sequence["Finding"]) -> str:
-    counts = [
-        f"{sum(found.status == status for found in findings)} {word}"
-        for status, word in (("ok", "ok"), ("warning", "warnings"), ("problem", "problems"))
-    ]
+    counts = []
+    for status, one, more in (
+        ("ok", "ok", "ok"),
+        ("warning", "warning", "warnings"),
+        ("problem", "problem", "problems"),
+    ):
+        number = sum(found.status == status for found in findings)
+        counts.append(f"{number} {one if number == 1 else more}")
     return ", ".join(counts)
 
 

@@ -62,7 +62,7 @@ def rg() -> Finding:
         return problem(name, f"Searching does not work: {error}", advice)
     if not found.startswith("1 match"):
         return problem(name, f"{binary} ({version}) did not find a word that is there.", advice)
-    return ok(name, f"{version}, {binary}")
+    return ok(name, f"{version}, {_tilde(Path(binary))}")
 
 
 def php() -> Finding:
@@ -156,7 +156,13 @@ def folders() -> Finding:
     for path in (*with_key, *_open_files(state)):
         if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
             return warning(name, f"Others may read {path}.", f"`chmod 600 {path}`")
-    return ok(name, f"Writable and private: {', '.join(str(folder) for folder in ours)}")
+    return ok(name, f"Writable and private: {', '.join(map(_tilde, ours))}")
+
+
+def _tilde(path: Path) -> str:
+    """The path as people write it."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def _open_files(folder: Path) -> Iterator[Path]:
