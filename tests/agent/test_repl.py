@@ -66,7 +66,10 @@ def test_a_question_shows_its_calls_and_its_answer_as_markdown(
     talk: Callable[..., Screen],
 ) -> None:
     screen = talk(
-        [call("grep", pattern="class Basket"), text("It is in **src/basket.py**.\n\n- line 1\n")]
+        [
+            call("grep", pattern="class Basket", prompt_tokens=40),
+            text("It is in **src/basket.py**.\n\n- line 1\n", prompt_tokens=60),
+        ]
     )
     screen.type("Where is Basket?", "enter")
     shown = screen.wait_for(r"• line 1")
@@ -237,6 +240,9 @@ def test_an_answer_is_rated_and_the_session_goes_on_another_day(
     (rated,) = [row for row in rows if row["kind"] == "rated"]
     assert (rated["verdict"], rated["note"]) == ("fix", "It is 43.")
     again = talk([text("As I said.")], "-c")
+    again.type("/resume ")
+    again.wait_for(rf"{session.stem[:8]} +What is it\?")
+    again.type("ctrl-c")
     again.type("And now?", "enter")
     again.wait_for(r"As I said\.")
     (request,) = again.endpoint.requests  # type: ignore[attr-defined]
@@ -254,7 +260,7 @@ def test_the_shape_of_a_narrow_screen_is_kept(talk: Callable[..., Screen]) -> No
 def test_a_short_screen_has_room_for_the_answer(talk: Callable[..., Screen]) -> None:
     screen = talk([text("\n\n".join(f"line {n}" for n in range(1, 5)))], columns=40, rows=12)
     screen.type("go", "enter")
-    screen.wait_for(r"line 4(.|\n)*tokens/s")
+    screen.wait_for(r"line 4(.|\n)*scripted · ask · \d+ tokens")
     screen.settle()
     visible = ["".join(char.data for char in row).rstrip() for row in screen.cells]
     assert [line for line in visible if line][:-2][-4:] == [f"line {n}" for n in range(1, 5)]
@@ -321,6 +327,34 @@ def test_what_has_no_room_is_left_out_of_the_status_line() -> None:
 
 def test_text_being_written_is_broken_between_words() -> None:
     assert wrapped("one two three\nfour", 11, 2) == ["three", "four"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said", "code"),
+    [
+        (("-r", "nosuch"), "There is no session", Exit.USAGE),
+        (("-m", "/no/such/model"), "no model at /no/such/model", Exit.UNAVAILABLE),
+    ],
+)
+def test_what_cannot_begin_ends_with_the_code_of_its_reason(
+    codebase: Path, home: dict[str, str], flags: tuple[str, str], said: str, code: Exit
+) -> None:
+    with Screen([sys.executable, "-m", "agent", *flags], codebase, home) as screen:
+        screen.wait_for(said)
+        assert screen.exit_code() == code
+
+
+def test_an_endpoint_that_is_down_ends_no_conversation(
+    codebase: Path, home: dict[str, str]
+) -> None:
+    home["AGENT_RETRIES"] = "0"
+    flags = ["--base-url", "http://127.0.0.1:9/v1", "-m", "x"]
+    with Screen([sys.executable, "-m", "agent", *flags], codebase, home) as screen:
+        screen.wait_for(r"x · ask")
+        screen.type("hello", "enter")
+        screen.wait_for(r"No endpoint answers at http://127\.0\.0\.1:9/v1")
+        screen.type("/tools", "enter")
+        screen.wait_for("php_lint")
 
 
 def test_without_a_terminal_it_says_what_to_do(codebase: Path) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import difflib
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,15 @@ Run = Callable[["Repl", str], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Command:
-    """`usage`: what follows. `choices`: what completes it. `idle`: not during an answer."""
+    """`usage`: what follows. `choices`: what completes it, with a line of meaning or none.
+
+    `idle`: not during an answer.
+    """
 
     name: str
     usage: str
     run: Run
-    choices: Callable[["Repl"], Sequence[str]]
+    choices: Callable[["Repl"], Mapping[str, str]]
     idle: bool
 
     @property
@@ -37,7 +40,7 @@ COMMANDS: dict[str, Command] = {}
 
 def command(
     usage: str = "",
-    choices: Callable[["Repl"], Sequence[str]] = lambda repl: (),
+    choices: Callable[["Repl"], Mapping[str, str]] = lambda repl: {},
     *,
     idle: bool = False,
 ) -> Callable[[Run], Run]:
@@ -56,9 +59,9 @@ def meanings() -> dict[str, str]:
     return {name: command.meaning for name, command in COMMANDS.items()}
 
 
-def arguments(repl: "Repl", name: str) -> Sequence[str]:
+def arguments(repl: "Repl", name: str) -> Mapping[str, str]:
     """What may follow the command, for completion."""
-    return COMMANDS[name].choices(repl) if name in COMMANDS else ()
+    return COMMANDS[name].choices(repl) if name in COMMANDS else {}
 
 
 def is_command(text: str) -> bool:
@@ -145,7 +148,7 @@ async def tools(repl: "Repl", rest: str) -> None:
         repl.view.note(f"{name:<11} {ours.get(name, 'of yours')}", "")
 
 
-@command("[MODE]", choices=lambda repl: MODES)
+@command("[MODE]", choices=lambda repl: dict.fromkeys(MODES, ""))
 async def permissions(repl: "Repl", rest: str) -> None:
     """Show what the model may do, or set the mode."""
     if rest and rest not in MODES:
@@ -156,7 +159,7 @@ async def permissions(repl: "Repl", rest: str) -> None:
         repl.view.note(line, "")
 
 
-@command("[N|all]", choices=lambda repl: ("all",), idle=True)
+@command("[N|all]", choices=lambda repl: {"all": "all of this conversation"}, idle=True)
 async def undo(repl: "Repl", rest: str) -> None:
     """Take back the assistant's last write, or its last N."""
     if rest and rest != "all" and not (rest.isdecimal() and int(rest)):

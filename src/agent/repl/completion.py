@@ -18,7 +18,7 @@ def may_complete(text: str) -> bool:
 
 
 class Words(Completer):
-    """`commands`: name -> one line of meaning. `arguments(name)`: what may follow a command.
+    """`commands`: name -> one line of meaning. `arguments(name)`: the same of what may follow.
 
     `files()`: paths of the codebase; asked again when the list is a few seconds old.
     """
@@ -26,7 +26,7 @@ class Words(Completer):
     def __init__(
         self,
         commands: Mapping[str, str],
-        arguments: Callable[[str], Sequence[str]],
+        arguments: Callable[[str], Mapping[str, str]],
         files: Callable[[], Sequence[str]],
     ) -> None:
         self._commands = commands
@@ -46,9 +46,9 @@ class Words(Completer):
     def _command(self, text: str) -> Iterator[Completion]:
         name, space, rest = text[1:].partition(" ")
         if space:
-            for argument in self._arguments(name):
+            for argument, meaning in self._arguments(name).items():
                 if argument.startswith(rest):
-                    yield Completion(argument, start_position=-len(rest))
+                    yield Completion(argument, start_position=-len(rest), display_meta=meaning)
             return
         for command, meaning in self._commands.items():
             if command.startswith(name):

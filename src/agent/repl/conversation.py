@@ -140,11 +140,13 @@ class Conversation:
         turns = self.journal.left_out
         return f"The model does not see its first {turns} turns." if turns else ""
 
-    def sessions(self) -> list[str]:
-        """The ids of the latest sessions."""
+    def sessions(self) -> dict[str, str]:
+        """The ids of the latest sessions, with their titles."""
         from agent import sessions
+        from agent.answer import plain
 
-        return [s.id[:8] for s in islice(sessions.summaries(self.directory), _LISTED)]
+        latest = islice(sessions.summaries(self.directory), _LISTED)
+        return {each.id[:8]: " ".join(plain(each.title).split()) for each in latest}
 
     def compact(self) -> str:
         """Make room in the conversation; returns what went."""

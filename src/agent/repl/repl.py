@@ -15,7 +15,7 @@ from prompt_toolkit.utils import is_dumb_terminal
 
 from agent.answer import plain
 from agent.events import Event
-from agent.exits import AgentError, Exit
+from agent.exits import BY_SUBTYPE, AgentError, Exit
 from agent.permissions import Request
 from agent.repl import commands
 from agent.repl.completion import Words
@@ -39,6 +39,7 @@ class Repl:
         self.view = View(console())
         self.talk: Conversation = Conversation(settings, directory, self._emit, self._may, session)
         self.leaving = False
+        self._code: int = Exit.OK
         self.line: Line | PlainLine
         if is_dumb_terminal():
             self.line = PlainLine(self)
@@ -70,7 +71,7 @@ class Repl:
                     break
                 await self._take(text)
             await self._close()
-        return Exit.OK
+        return self._code
 
     async def _settled(self) -> None:
         """Wait until nothing more is being written, or a question of ours is open."""
@@ -91,6 +92,7 @@ class Repl:
                 self.view.note(self.talk.left_out)
         except AgentError as error:
             self.view.note(str(error), "red")
+            self._code = BY_SUBTYPE[error.subtype]
             self.leaving = True
             self.line.leave()
         self.line.redraw()
@@ -243,8 +245,8 @@ class Repl:
         if self.busy:
             parts.append("Esc interrupts")
         parts.append(talk.filled)
-        if talk.last is not None and talk.last.duration_ms:
-            written = talk.last.usage.get("output_tokens", 0)
+        written = talk.last.usage.get("output_tokens") if talk.last else None
+        if talk.last is not None and written and talk.last.duration_ms:
             parts.append(f"{written / talk.last.duration_ms * 1000:.0f} tokens/s")
             parts.append(f"{talk.last.usage.get('cached_tokens', 0)} cached")
         return [part for part in parts if part]
