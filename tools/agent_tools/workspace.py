@@ -92,8 +92,8 @@ class Workspace:
         self.root = root.resolve()
         if not self.root.is_dir():
             raise NotADirectoryError(f"{root} is not a directory.")
-        self.around_commit: Callable[[Change], AbstractContextManager[None]] = (
-            lambda change: nullcontext()
+        self.around_commit: Callable[[Change], AbstractContextManager[None]] = lambda change: (
+            nullcontext()
         )
         self._secret_files = SecretFiles(self.root)
         self._spellings = {self.root.parts, Path(os.path.abspath(root)).parts}  # noqa: PTH100
