@@ -10,8 +10,13 @@ from agent.serving import blas
 from agent_training.shape import Shape
 
 
-def export(checkpoint: Path, shape: Shape, tokenizer: Path, target: Path) -> None:
-    """Write config, generation config, tokenizer, template and bf16 weights into `target`."""
+def export(
+    checkpoint: Path, shape: Shape, tokenizer: Path, target: Path, copy_bonus: float = 0.0
+) -> None:
+    """Write config, generation config, tokenizer, template and bf16 weights into `target`.
+
+    `copy_bonus`: what serving adds to the logits of tokens that carry a copied name on.
+    """
     blas.use_fast_blas()
     import mlx.core as mx
 
@@ -21,7 +26,8 @@ def export(checkpoint: Path, shape: Shape, tokenizer: Path, target: Path) -> Non
     _write(target / "config.json", shape.config(end, pad, end))
     _write(
         target / "generation_config.json",
-        {"eos_token_id": end, "pad_token_id": pad, "do_sample": False},
+        {"eos_token_id": end, "pad_token_id": pad, "do_sample": False}
+        | ({"copy_bonus": copy_bonus} if copy_bonus else {}),
     )
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         (target / name).write_bytes((tokenizer / name).read_bytes())

@@ -141,7 +141,13 @@ class Pipeline:
     def export(self, target: Path) -> None:
         from agent_training.export import export
 
-        export(self.work / "instructed.safetensors", self._shape(), self.work / "tokenizer", target)
+        export(
+            self.work / "instructed.safetensors",
+            self._shape(),
+            self.work / "tokenizer",
+            target,
+            float(self.settings["export"]["copy_bonus"]),
+        )
         self.report(f"{target}: {(target / 'model.safetensors').stat().st_size / 2**20:.1f} MiB")
 
     def _backend(self, phase: str, start: Path | None) -> Backend:
