@@ -2,6 +2,7 @@
 
 import os
 import re
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,12 +16,15 @@ PATIENCE = 60.0
 _WHERE = b"\x1b[6n"  # "where is the cursor?", which a terminal answers
 KEYS = {
     "enter": "\r", "escape": "\x1b", "tab": "\t", "shift-tab": "\x1b[Z", "ctrl-c": "\x03",
-    "ctrl-d": "\x04", "ctrl-j": "\n", "up": "\x1b[A",
+    "ctrl-d": "\x04", "ctrl-g": "\x07", "ctrl-j": "\n", "up": "\x1b[A",
 }  # fmt: skip
 
 
 class Screen:
-    """A command in a terminal; a context manager. `raw` is every byte that it wrote."""
+    """A command in a terminal; a context manager. `raw` is every byte that it wrote.
+
+    `enter_was_safe` says whether it never took an Enter for a new line when it wrote.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Screen:
         rows: int = 24,
     ) -> None:
         self.raw = b""
+        self.enter_was_safe = True
         self._screen = pyte.HistoryScreen(columns, rows, history=5000)
         self._stream = pyte.ByteStream(self._screen)
         self.child = pexpect.spawn(
@@ -86,6 +91,11 @@ class Screen:
             assert alive and time.monotonic() < end, f"waiting for {pattern!r}:\n{self.shown}"
         return self.shown
 
+    @property
+    def takes_enter_for_new_line(self) -> bool:
+        """Whether the terminal would turn an Enter that is pressed now into a new line."""
+        return bool(termios.tcgetattr(self.child.fileno())[0] & termios.ICRNL)
+
     def settle(self) -> None:
         """Read until nothing more comes for a moment."""
         read = -1
@@ -109,6 +119,7 @@ class Screen:
         except pexpect.EOF:
             return False
         self.raw += data
+        self.enter_was_safe &= not self.takes_enter_for_new_line
         self._stream.feed(data)
         for _ in range(data.count(_WHERE)):
             cursor = self._screen.cursor

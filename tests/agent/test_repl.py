@@ -182,6 +182,34 @@ def test_files_and_commands_are_completed(talk: Callable[..., Screen]) -> None:
     screen.wait_for("Show what the model may do")
 
 
+def test_an_enter_is_an_enter_while_an_answer_is_printed(talk: Callable[..., Screen]) -> None:
+    screen = talk([text("\n\n".join(f"line {n}" for n in range(300)))])
+    screen.enter_was_safe = True
+    for _ in range(3):
+        screen.type("go", "enter")
+        screen.wait_for(r"line 299\n(.*\n)*>")
+        screen.settle()
+    assert screen.enter_was_safe
+
+
+def test_a_program_of_the_users_has_the_terminal(
+    talk: Callable[..., Screen], home: dict[str, str], tmp_path: Path
+) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nread line </dev/tty\necho "$line" >"$1"\n')
+    editor.chmod(0o700)
+    home["EDITOR"] = home["VISUAL"] = str(editor)
+    screen = talk([text("hi")])
+    screen.type('!echo ready; read line; echo "read $line"', "enter")
+    screen.wait_for(r"\nready")
+    screen.type("one", "enter")
+    screen.wait_for(r"\nread one\n(.*\n)*>")
+    screen.type("ctrl-g")
+    screen.wait_for("scripted", absent=True)
+    screen.type("two words", "enter")
+    screen.wait_for("> two words")
+
+
 def test_a_command_of_the_users_runs_in_the_codebase(talk: Callable[..., Screen]) -> None:
     screen = talk([text("hi")])
     screen.type("!cat README.md; exit 3", "enter")
@@ -227,10 +255,9 @@ def test_nothing_that_the_model_writes_reaches_the_terminal_as_a_command(
 def test_an_answer_is_rated_and_the_session_goes_on_another_day(
     talk: Callable[..., Screen], home: dict[str, str]
 ) -> None:
-    screen = talk([text("Forty-two.")])
+    screen = talk([text("Forty-two.", prompt_tokens=9)])
     screen.type("What is it?", "enter")
-    screen.wait_for(r"Forty-two\.")
-    screen.wait_for("· Esc interrupts", absent=True)
+    screen.wait_for(r"Forty-two\.(.|\n)*tokens/s")
     screen.type("/fix It is 43.", "enter")
     screen.wait_for("Noted")
     screen.type("ctrl-d")

@@ -20,7 +20,11 @@ _PACE = 0.005  # seconds between two pieces: 200 tokens a second
 _BETWEEN = 0.05  # seconds between two keys
 # Neither in what the terminal shows by itself nor in what is streamed.
 _LETTERS = "FGHJKLMNOPQRTUVWXYZ"
-_ANSWER = "the basket is made where the order begins and is emptied when it is paid. " * 4
+_ANSWER = (
+    "the basket is made where the order begins and is emptied when it is paid. its total is a sum "
+    "over its lines, each of which knows a product, how many of it there are and what one costs. "
+    "a line without a product is left out, and the tax is added once at the end of it all."
+)
 
 
 def lines(options: Options) -> list[Line]:

@@ -1,8 +1,8 @@
 """The line at the bottom: editing, completion, history, keys and the status below it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from agent.repl.completion import may_complete
+from agent.repl.keyboard import Keyboard
 
 PROMPT = "> "
 _ESCAPE_SECONDS = 0.05  # a lone Esc is known from an Alt combination after this time
@@ -63,7 +64,9 @@ class Line:
     def __init__(self, owner: Owner, completer: Completer, history: Path | None) -> None:
         self._owner = owner
         self._warned = False
+        self._keyboard = Keyboard()
         self._session: PromptSession[str] = PromptSession(
+            input=self._keyboard,
             message=self._message,
             completer=completer,
             complete_in_thread=True,
@@ -74,15 +77,20 @@ class Line:
             key_bindings=self._keys(),
             style=_STYLE,
             multiline=False,
-            enable_open_in_editor=True,
         )
         self._session.app.ttimeoutlen = _ESCAPE_SECONDS
         self._shown = asyncio.Event()
         self._session.app.after_render += lambda _: self._shown.set()
 
-    def opened(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def opened(self) -> Iterator[None]:
         """The block in which lines are read and whatever is printed goes above the line."""
-        return patch_stdout(raw=True)
+        with patch_stdout(raw=True), self._keyboard.raw_mode():
+            yield
+
+    def lent(self) -> AbstractContextManager[None]:
+        """The block in which a program of the user's may have the terminal."""
+        return self._keyboard.lent()
 
     async def read(self) -> str:
         """The next line. Raises EOFError for Ctrl-D, or a second Ctrl-C, on an empty line."""
@@ -162,7 +170,9 @@ class Line:
 
         @on("c-g")
         def _(event: KeyPressEvent) -> None:
-            event.current_buffer.open_in_editor()
+            lent = ExitStack()
+            lent.enter_context(self._keyboard.lent())
+            event.current_buffer.open_in_editor().add_done_callback(lambda _: lent.close())
 
         @on("s-tab", filter=~has_completions)
         def _(event: KeyPressEvent) -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from agent.repl.line import Owner
 
@@ -35,6 +35,10 @@ class PlainLine:
             yield
         finally:
             loop.remove_signal_handler(signal.SIGINT)
+
+    def lent(self) -> AbstractContextManager[None]:
+        """The terminal is nobody's between two lines."""
+        return nullcontext()
 
     async def read(self) -> str:
         """The next line. Raises EOFError for Ctrl-D, or a second Ctrl-C."""

@@ -202,7 +202,8 @@ class Repl:
             finally:
                 signal.signal(signal.SIGINT, before)
 
-        code = await run_in_terminal(call)
+        with self.line.lent():
+            code = await run_in_terminal(call)
         if code:
             self.view.note(f"exit code {code}", "yellow")
 
