@@ -94,7 +94,7 @@ def test_a_batch_answers_every_question_in_order(agent: Command, codebase: Path)
 
 
 def test_standard_input_is_context(agent: Command, codebase: Path) -> None:
-    done = agent("ask", "what does this do?", cwd=codebase, stdin="def add(a, b): return a + b\n")
+    done = agent("ask", "please answer this:", cwd=codebase, stdin="What is a closure?\n")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 

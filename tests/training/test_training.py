@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.serving import blas
+from agent.serving import blas, lean
 from agent.serving.chat import render
 from agent_training import tokenizer as tokenizers
 from agent_training.batches import Example, collate, epoch
@@ -230,6 +230,7 @@ def test_eight_rows_are_learned_exactly_and_what_is_served_answers_them(
     assert figures["validation_exact"] == 1.0
 
     export(checkpoint, SHAPE, folder, tmp_path / "model")
+    lean.make_full()
     from mlx_lm import generate, load
 
     model, served = load(str(tmp_path / "model"))
