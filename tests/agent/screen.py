@@ -13,6 +13,7 @@ import pyte
 from pyte.screens import Char
 
 PATIENCE = 60.0
+_SIZE = ("COLUMNS", "LINES")  # the terminal itself says how large it is
 _WHERE = b"\x1b[6n"  # "where is the cursor?", which a terminal answers
 KEYS = {
     "enter": "\r", "escape": "\x1b", "tab": "\t", "shift-tab": "\x1b[Z", "ctrl-c": "\x03",
@@ -43,7 +44,7 @@ class Screen:
             list(argv[1:]),
             cwd=str(directory),
             env={
-                **os.environ,
+                **{name: value for name, value in os.environ.items() if name not in _SIZE},
                 "TERM": "xterm-256color",
                 **environment,
             },

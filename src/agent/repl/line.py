@@ -23,6 +23,7 @@ from agent.repl.keyboard import Keyboard
 
 PROMPT = "> "
 _ESCAPE_SECONDS = 0.05  # a lone Esc is known from an Alt combination after this time
+_FRAME_SECONDS = 1 / 30
 _STYLE = Style.from_dict({"bottom-toolbar": "noreverse", "partial": "", "status": "#888888"})
 
 
@@ -64,6 +65,7 @@ class Line:
     def __init__(self, owner: Owner, completer: Completer, history: Path | None) -> None:
         self._owner = owner
         self._warned = False
+        self._drawing = False
         self._keyboard = Keyboard()
         self._session: PromptSession[str] = PromptSession(
             input=self._keyboard,
@@ -119,7 +121,13 @@ class Line:
             self._session.app.exit(exception=EOFError)
 
     def redraw(self) -> None:
-        """Something above or below the line is new."""
+        """Show soon what is new above or below the line; keys are shown at once."""
+        if not self._drawing:
+            self._drawing = True
+            asyncio.get_running_loop().call_later(_FRAME_SECONDS, self._draw)
+
+    def _draw(self) -> None:
+        self._drawing = False
         if self._session.app.is_running:
             self._session.app.invalidate()
 
