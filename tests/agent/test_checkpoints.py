@@ -1,5 +1,6 @@
 """Undo: every write of the assistant can be taken back byte for byte, or is refused by name."""
 
+import contextlib
 import os
 import resource
 import shutil
@@ -69,8 +70,8 @@ def tree(root: Path) -> dict[str, tuple[int, bytes | str | None]]:
     return found
 
 
-def forked(work: Callable[[], object]) -> int:
-    """Do the work in a process of its own; how it ended, negative for a signal."""
+def started(work: Callable[[], object]) -> int:
+    """Start the work in a process of its own that never returns into the tests; its pid."""
     child = os.fork()
     if child == 0:
         try:
@@ -78,7 +79,12 @@ def forked(work: Callable[[], object]) -> int:
             os._exit(0)
         except BaseException:
             os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return child
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Do the work in a process of its own; how it ended, negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(started(work), 0)[1])
 
 
 def killed_at(step: int, work: Callable[[], object]) -> int:
@@ -294,13 +300,20 @@ def test_links_swapped_in_while_undo_runs(session: Session, root: Path) -> None:
     (outside / "x.txt").write_text("assistant\n")
     canary = tree(outside)
     (root / "src").mkdir()
-    attacker = os.fork()
-    if attacker == 0:
+
+    def swap() -> None:
         while True:
-            (root / "src").rename(root / "away")
-            (root / "src").symlink_to(outside)
-            (root / "src").unlink()
-            (root / "away").rename(root / "src")
+            # Any step may fail where the assistant has just made `src` anew.
+            for step in (
+                lambda: (root / "src").rename(root / "away"),
+                lambda: (root / "src").symlink_to(outside),
+                lambda: (root / "src").unlink(),
+                lambda: (root / "away").rename(root / "src"),
+            ):
+                with contextlib.suppress(OSError):
+                    step()
+
+    attacker = started(swap)
     try:
         for _ in range(100):
             try:
@@ -452,9 +465,7 @@ def test_undo_and_writes_at_the_same_time(session: Session, root: Path) -> None:
         for number in range(30):
             session.write(f"{number}.txt", "x")
 
-    writer = os.fork()
-    if writer == 0:
-        os._exit(forked(write))
+    writer = started(write)
     while os.waitpid(writer, os.WNOHANG)[0] == 0:
         assert "refused" not in [outcome for _, outcome in session.undo("all")]
     session.undo("all")
