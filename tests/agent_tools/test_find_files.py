@@ -45,6 +45,21 @@ def test_nothing_found(workspace: Workspace) -> None:
     assert find_files(workspace, "srcs") == "No files match."
 
 
+def test_case_is_ignored_where_nothing_fits_as_written(workspace: Workspace, root: Path) -> None:
+    (root / "UserController.php").touch()
+    assert find_files(workspace, "*controller*") == "1 file\nUserController.php"
+    (root / "controller.md").touch()
+    assert find_files(workspace, "*controller*") == "1 file\ncontroller.md"
+
+
+def test_a_folder_of_folders(workspace: Workspace, root: Path) -> None:
+    (root / "internal" / "limit").mkdir(parents=True)
+    (root / "internal" / "limit" / "bucket.go").touch()
+    assert find_files(workspace, "internal/*") == "1 file\ninternal/limit/bucket.go"
+    (root / "internal" / "doc.go").touch()
+    assert find_files(workspace, "internal/*") == "1 file\ninternal/doc.go"
+
+
 def test_an_absolute_glob(workspace: Workspace, root: Path) -> None:
     assert find_files(workspace, f"{root}/src/*.py") == "1 file\nsrc/a.py"
     assert find_files(workspace, str(root)).startswith("3 files\n")

@@ -1,4 +1,7 @@
-"""The find_files tool: ripgrep's listing, filtered by a glob."""
+"""The find_files tool: ripgrep's listing, filtered by a glob.
+
+A glob that finds nothing is read again in any letter case, and `folder/*` with its subfolders.
+"""
 
 from agent_tools import globs, ripgrep
 from agent_tools.errors import ToolError
@@ -36,9 +39,21 @@ def _matching(files: list[str], glob: str) -> list[str]:
         below = [file for file in files if file.startswith(f"{directory}/")]
         if below:
             return below
-    matches = globs.matcher(directory)
-    found = [file for file in files if matches(file)]
-    if found or not globs.is_literal(glob):
-        return found
+    for wording, ignore_case in _readings(directory):
+        matches = globs.matcher(wording, ignore_case=ignore_case)
+        if found := [file for file in files if matches(file)]:
+            return found
+    if not globs.is_literal(glob):
+        return []
     # Without a slash a name counts at any depth, a directory's too.
     return [file for file in files if "/" not in directory and f"/{directory}/" in f"/{file}"]
+
+
+def _readings(glob: str) -> list[tuple[str, bool]]:
+    """The glob as it stands; where that finds nothing, in any case; then a folder's subfolders."""
+    readings = [(glob, False)]
+    if not glob.startswith("!"):
+        readings.append((glob, True))
+        if glob.endswith("/*"):
+            readings.append((f"{glob}*", True))
+    return readings

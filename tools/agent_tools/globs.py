@@ -31,7 +31,7 @@ def from_root(workspace: Workspace, glob: str) -> str:
     return glob[1:]
 
 
-def matcher(glob: str) -> Callable[[str], bool]:
+def matcher(glob: str, *, ignore_case: bool = False) -> Callable[[str], bool]:
     """A test of `/`-separated relative paths against a glob; a leading `!` turns it around.
 
     Without a slash the glob matches at any depth.
@@ -47,8 +47,9 @@ def matcher(glob: str) -> Callable[[str], bool]:
     for alternative in _braces(bare):
         deep = alternative if anchored else f"**/{alternative}"
         expressions.append(_expression(deep))
+    flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
     try:
-        matches = re.compile("|".join(expressions), re.DOTALL).fullmatch
+        matches = re.compile("|".join(expressions), flags).fullmatch
     except re.error:
         raise ToolError(f"The glob {glob} is malformed.") from None
     return lambda path: (matches(path) is not None) == wanted

@@ -84,6 +84,7 @@ def _ask(job: Job, code: Codebase, execute: Executor, rng: random.Random) -> lis
     slots = fill(frame.intent, list(dict.fromkeys(wanted)), code, rng)
     run = Run(code, slots, execute, previous=previous)
     question = typed(frame.question, slots, rng)
+    run.question = question
     run.answer = INTENTS[frame.intent](run)
     label = "direct" if frame.intent in DIRECT else "tool"
     asked = make_row(history + run.messages(question), frame.intent, code.name, frame.family, label)

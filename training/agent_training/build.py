@@ -115,7 +115,8 @@ def _fitting_intents(root: Path) -> set[str]:
     needs = {
         "pyproject.toml setup.py setup.cfg composer.json package.json go.mod":
             "dependencies uses_package version authors runtime_version entry_point",
-        "README*": "about install",
+        "README*": "about install readme",
+        "**/*.md **/*.rst **/*.toml **/*.yml **/*.json **/*.cfg": "ask_file",
         "**/*.md **/*.rst": "find_docs",
         "**/*.php": "lint_file lint_dir lint_all list_interfaces",
         "**/*.ts": "list_interfaces",

@@ -19,10 +19,14 @@ ALLOCATOR = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code: 0 done, 1 a stage failed, 2 wrong usage or PyTorch is missing."""
+    """Returns the exit code: 0 done, 1 a stage failed, 2 wrong usage or something is missing."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["export"]:
+        return _export(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="agent train",
         description="Train a model from a recipe, from scratch, on this machine.",
+        epilog="`agent train export --gguf FILE` writes a model for llama.cpp.",
     )
     parser.add_argument("recipe", type=Path, help="a file like training/recipes/embedded.toml")
     parser.add_argument("--work", type=Path, default=Path(".training"), help="stages' files")
@@ -47,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 2
     if sys.platform == "linux" and any(os.environ.get(k) != v for k, v in ALLOCATOR.items()):
-        command = [sys.executable, "-m", "agent_training.cli", *(arguments or sys.argv[1:])]
+        command = [sys.executable, "-m", "agent_training.cli", *arguments]
         os.execve(sys.executable, command, os.environ | ALLOCATOR)
     from agent_training.loop import TrainingError
     from agent_training.pipeline import Pipeline
@@ -56,6 +60,33 @@ def main(arguments: list[str] | None = None) -> int:
         pipeline = Pipeline(options.recipe, options.work, options.backend, options.max_minutes)
         pipeline.run(options.out or options.work / "model")
     except (TrainingError, RuntimeError, OSError) as error:
+        print(f"agent train: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _export(arguments: list[str]) -> int:
+    import agent
+    from agent import installing
+
+    embedded = Path(agent.__file__).parent / "embedded"
+    parser = argparse.ArgumentParser(
+        prog="agent train export", description="Write a model that was made here for llama.cpp."
+    )
+    parser.add_argument("--gguf", type=Path, required=True, metavar="FILE", help="file to write")
+    parser.add_argument(
+        *("-m", "--model"), type=Path, default=embedded, help="model folder (default: embedded)"
+    )
+    options = parser.parse_args(arguments)
+    if find_spec("gguf") is None:
+        how = installing.command("gguf")
+        print(f"agent train: `agent train export` needs its extra: {how}.", file=sys.stderr)
+        return 2
+    from agent_training import gguf
+
+    try:
+        gguf.write(options.model, options.gguf)
+    except (ValueError, OSError) as error:
         print(f"agent train: {error}", file=sys.stderr)
         return 1
     return 0

@@ -4,6 +4,7 @@ import random
 import re
 from pathlib import Path
 
+from agent_training import subjects
 from agent_training.mine import Codebase, Symbol
 from agent_training.oracle import Unusable
 
@@ -16,7 +17,9 @@ ROOT_SHARE = 0.3
 """Of the files to open, how many lie at the top, some of them without an ending."""
 SHORT_SHARE, MISSPELT_SHARE = 0.15, 0.04
 """Of the files to open, how many are named without their folder, or with a slip."""
-ABSENT_WORD_SHARE = {"exists_feature": 0.45, "feature": 0.12}
+ABSENT_WORD_SHARE = {"exists_feature": 0.45, "feature": 0.12, "find_about": 0.12}
+PHRASE_SHARE = {"exists_feature": 0.3, "feature": 0.35}
+"""Of the things described, how many in two words or three."""
 _OPENS = {"read", "explain_file", "count_lines", "read_head", "lint_file"}
 _CHANGES = {"edit_replace", "edit_delete"}
 _ABSENT_WORDS = """mutex semaphore websocket webhook graphql grpc oauth captcha cron daemon async
@@ -59,12 +62,12 @@ def fill(intent: str, slots: list[str], code: Codebase, rng: random.Random) -> d
     names = set(slots)
     share = MISSING_SEARCH_SHARE if intent in ("define", "usages") else MISSING_SHARE
     missing = intent in _MISSABLE and rng.random() < share
-    filled |= _place(intent, names, code, rng)
-    if "old" in names:
+    filled |= _place(intent, names, code, rng) | _subject(intent, names, code, rng)
+    if "old" in names and "old" not in filled:
         filled |= _edit(code, rng)
     if "file" in names and intent in _OPENS and rng.random() < ROOT_SHARE:
         filled |= _root_file(code, rng)
-    if "word" in names and rng.random() < ABSENT_WORD_SHARE.get(intent, 0):
+    if "word" in names and "word" not in filled and rng.random() < ABSENT_WORD_SHARE.get(intent, 0):
         filled["word"] = rng.choice(_ABSENT_WORDS)
     for name in ("class", "base", "function", "constant", "symbol"):
         if name in names and name not in filled:
@@ -85,6 +88,26 @@ def fill(intent: str, slots: list[str], code: Codebase, rng: random.Random) -> d
     if any(_RESERVED_WORD.search(value) for value in filled.values()):
         raise Unusable("names a reserved codebase")
     return {name: filled[name] for name in dict.fromkeys(slots)}
+
+
+def _subject(intent: str, names: set[str], code: Codebase, rng: random.Random) -> dict[str, str]:
+    """What the newer kinds of question are about, with the place that goes with it."""
+    found: dict[str, str] = {}
+    if "key" in names:
+        found |= subjects.key(code, names, rng)
+    if "docfile" in names:
+        found |= subjects.document(code, rng)
+    if "kind" in names:
+        found["kind"] = subjects.kind(code, rng)
+    if intent.startswith("insert_"):
+        found |= subjects.insertion(code, rng)
+    if intent == "list_ext_dir" and rng.random() < 0.85:
+        found |= subjects.folder_and_ending(code, rng)
+    if intent == "find_about" and rng.random() > ABSENT_WORD_SHARE[intent]:
+        found["word"] = subjects.file_word(code, rng)
+    if intent in PHRASE_SHARE and code.phrases and rng.random() < PHRASE_SHARE[intent]:
+        found["word"] = rng.choice(code.phrases)
+    return found
 
 
 def hard_name(rng: random.Random, constant: bool = False) -> str:
@@ -123,8 +146,10 @@ def _simple(name: str, code: Codebase, rng: random.Random, filled: dict[str, str
         "word": code.words,
         "string": [text for text, _ in code.messages],
         "package": code.manifest_packages + rng.sample(_PACKAGES, 4),
-        "newname": [hard_name(rng)],
+        "newname": [_new_name(filled, code, rng)],
+        "file2": [f for f in code.files if f != filled.get("file") and code.line_counts[f] >= 12],
         "content": [rng.choice(_CONTENTS)],
+        "content2": [rng.choice(_CONTENTS)],
         "value": [str(rng.choice([0, 1, 2, 5, 10, 30, 60, 100, 255, 4096, "True", "false"]))],
     }
     if name == "newfile":
@@ -163,6 +188,8 @@ def _symbol(
         return _related(slot, code, rng)
     kind = {"symbol": rng.choice(["class", "function", "function", "constant"])}.get(slot, slot)
     pool = code.of_kind(kind)
+    if intent == "rename_in":
+        pool = _named_once(rng.sample(pool, min(40, len(pool))), code)
     if kind == "constant" and intent in ("value_of", "edit_constant"):
         pool = [s for s in pool if re.fullmatch(r"['\"]?[\w./ -]{1,30}['\"]?", s.value)]
     if intent in ("value_of", "signature_of", "show_symbol", "explain_symbol", "methods_of",
@@ -184,6 +211,12 @@ def _symbol(
             break
         symbol = _pick(pool, rng, f"no {kind} here")
     return symbol
+
+
+def _named_once(pool: list[Symbol], code: Codebase) -> list[Symbol]:
+    """The symbols whose name stands once in their file."""
+    texts = {s.file: (code.root / s.file).read_text(errors="replace") for s in pool}
+    return [s for s in pool if len(re.findall(rf"\b{s.name}\b", texts[s.file])) == 1]
 
 
 def _distinct(name: str, kind: str) -> bool:
@@ -221,6 +254,16 @@ def _shown(symbol: Symbol, intent: str, rng: random.Random) -> str:
         folder = [part for part in Path(symbol.file).parts[:-1] if part.istitle()]
         return "\\".join([*folder[-2:], symbol.name])
     return symbol.name
+
+
+def _new_name(filled: dict[str, str], code: Codebase, rng: random.Random) -> str:
+    """In the style of the old one."""
+    old = filled.get("function") or filled.get("class") or filled.get("constant") or ""
+    kind = next((k for k in ("function", "class", "constant") if k in filled), "class")
+    alike = [s.name for s in code.of_kind(kind) if s.name != old]
+    if alike and rng.random() < 0.6:
+        return rng.choice(alike)
+    return re.split(r"\W+", hard_name(rng, constant=kind == "constant"))[-1]
 
 
 def _other(name: str, filled: dict[str, str], code: Codebase, rng: random.Random) -> str:

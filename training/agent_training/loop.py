@@ -25,6 +25,8 @@ class Schedule:
     warmup: float = 0.01
     decay: float = 0.5
     tokens_per_batch: int = 4096
+    dropout: float = 0.0
+    """Of what enters the first layer and what leaves the last one, while training."""
     seed: int = 0
 
     def multiplier(self, progress: float) -> float:

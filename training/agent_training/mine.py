@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent_tools import ripgrep
+from agent_training.settings import Setting, parse
 
 LANGUAGES = {
     "Python": "py", "PHP": "php", "JavaScript": "js", "TypeScript": "ts", "Go": "go",
@@ -77,6 +78,9 @@ class Codebase:
     messages: list[tuple[str, str]] = field(default_factory=list)
     """(literal text, file)."""
     words: list[str] = field(default_factory=list)
+    phrases: list[str] = field(default_factory=list)
+    """Two or three words that name something together: `retry limit` for `retryLimit`."""
+    settings: list[Setting] = field(default_factory=list)
     manifest_packages: list[str] = field(default_factory=list)
     line_counts: dict[str, int] = field(default_factory=dict)
 
@@ -110,6 +114,7 @@ def mine(name: str, root: Path) -> Codebase:
         text = (root / file).read_text(encoding="utf-8", errors="replace")
         lines = text.splitlines()
         codebase.line_counts[file] = len(lines)
+        codebase.settings += [s for line in lines if (s := parse(file, line))]
         if not file.endswith(_CODE):
             continue
         defined = _symbols(file, lines)
@@ -130,8 +135,17 @@ def mine(name: str, root: Path) -> Codebase:
     codebase.words = sorted(
         word for word, seen in words.items() if len(seen) >= 2 and word not in _COMMON_WORDS
     )
+    named = {symbol.name for symbol in codebase.symbols} | {s.key for s in codebase.settings}
+    codebase.phrases = sorted({phrase for name in named if (phrase := _phrase(name))})
     codebase.manifest_packages = _manifest_packages(root)
     return codebase
+
+
+def _phrase(name: str) -> str:
+    """The words of a name with two or three plain ones, or ''."""
+    words = re.split(r"[_.-]+|(?<=[a-z0-9])(?=[A-Z])", name)
+    plain = all(re.fullmatch(r"[A-Za-z][a-z]{2,}|[A-Z]{3,}", word) for word in words)
+    return " ".join(words).lower() if plain and 2 <= len(words) <= 3 else ""
 
 
 def _is_plain(text: str) -> bool:

@@ -29,6 +29,7 @@ class MlxBackend:
         weights: Any = mx.load(str(start)) if start else self._initial(shape)
         self.model.load_weights(list(self.model.sanitize(weights).items()))
         self.schedule = schedule
+        self.dropout = nn.Dropout(schedule.dropout)
         self.muon = optim.Muon(schedule.matrix_lr, weight_decay=0.0)
         self.adamw = optim.AdamW(schedule.other_lr, betas=[0.9, 0.95], weight_decay=0.0)
         self.optimizer = optim.MultiOptimizer([self.muon, self.adamw], [_is_matrix])
@@ -37,7 +38,7 @@ class MlxBackend:
     def step(self, batch: Batch, multiplier: float) -> float:
         self.muon.learning_rate = self.schedule.matrix_lr * multiplier
         self.adamw.learning_rate = self.schedule.other_lr * multiplier
-        loss, gradients = self._gradients(self.model, *_arrays(batch))
+        loss, gradients = self._gradients(self.model, *_arrays(batch), self.dropout)
         gradients, _ = optim.clip_grad_norm(gradients, CLIP)
         self.optimizer.update(self.model, gradients)
         mx.eval(self.model.parameters(), self.optimizer.state, loss)
@@ -88,16 +89,23 @@ def _arrays(batch: Batch) -> list[mx.array]:
     return [mx.array(part) for part in parts]
 
 
-def _logits(model: Any, inputs: mx.array, positions: mx.array) -> mx.array:
+def _same(hidden: mx.array) -> mx.array:
+    return hidden
+
+
+def _logits(model: Any, inputs: mx.array, positions: mx.array, dropout: Any = _same) -> mx.array:
     """Only at `positions`: the softmax over the vocabulary is a large part of the work."""
-    hidden = model.model(inputs)
+    embedded = dropout(model.model.embed_tokens(inputs))
+    hidden = dropout(model.model(inputs, input_embeddings=embedded))
     chosen = hidden.reshape(-1, hidden.shape[-1])[positions]
     logits: mx.array = model.model.embed_tokens.as_linear(chosen)
     return logits
 
 
 def _weighted_loss(
-    model: Any, inputs: mx.array, positions: mx.array, targets: mx.array, weights: mx.array
-) -> mx.array:
-    losses = nn.losses.cross_entropy(_logits(model, inputs, positions), targets, reduction="none")
+    model: Any, inputs: mx.array, positions: mx.array, targets: mx.array, weights: mx.array,
+    dropout: Any,
+) -> mx.array:  # fmt: skip
+    logits = _logits(model, inputs, positions, dropout)
+    losses = nn.losses.cross_entropy(logits, targets, reduction="none")
     return (losses * weights).sum() / weights.sum()

@@ -16,9 +16,10 @@ from agent_training.shape import Shape
 class Lfm2(nn.Module):
     """Decoder with tied embeddings: token ids (B, T) -> final hidden states (B, T, D)."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, dropout: float = 0.0) -> None:
         super().__init__()
         self.shape = shape
+        self.dropout = nn.Dropout(dropout)
         self.embed_tokens = nn.Embedding(shape.vocab_size, shape.hidden_size)
         self.layers = nn.ModuleList(Block(shape, kind) for kind in shape.layers)
         self.embedding_norm = nn.RMSNorm(shape.hidden_size, shape.norm_eps)
@@ -30,11 +31,11 @@ class Lfm2(nn.Module):
                 nn.init.normal_(parameter, std=self.shape.initial_std(name, parameter.shape[1]))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        hidden = self.embed_tokens(tokens)
+        hidden = self.dropout(self.embed_tokens(tokens))
         rotation = rotary(tokens.shape[1], self.shape, hidden.device)
         for layer in self.layers:
             hidden = layer(hidden, rotation)
-        return torch.as_tensor(self.embedding_norm(hidden))
+        return torch.as_tensor(self.dropout(self.embedding_norm(hidden)))
 
     def logits(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.embed_tokens.weight)

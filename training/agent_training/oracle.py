@@ -69,6 +69,8 @@ class Run:
     previous: "Run | None" = None
     """The run of the conversation's turn before."""
     answer: str = ""
+    question: str = ""
+    """As it is asked, for answers that look for its words."""
 
     def call(self, tool: str, **arguments: Any) -> str:
         """Run a tool; arguments in schema order, those equal to the default left out."""

@@ -78,4 +78,17 @@ def importers(module: str) -> str:
 
 
 def any_case(text: str) -> str:
-    return f"(?i){literal(text)}"
+    """Words in any case, joined in any way: `retry limit` finds `retryLimit` and `RETRY_LIMIT`."""
+    return f"(?i){literal(text).replace(' ', '.?')}"
+
+
+def stem(kind: str) -> str:
+    """A kind in the plural as its members' names have it: `repositories` -> `repositor`."""
+    for ending in ("ies", "sses", "xes", "ches"):
+        if kind.endswith(ending):
+            return kind[: -len(ending)] + ending[:-2].removesuffix("i")
+    return kind.removesuffix("s")
+
+
+def kind(name: str) -> str:
+    return rf"(?i)(class|interface|type) \w*{literal(stem(name))}"

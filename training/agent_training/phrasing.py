@@ -11,12 +11,13 @@ from typing import Any
 SLOT = re.compile(r"\{(\w+)\}")
 SLOTS = frozenset(
     """class class2 base function function2 constant symbol file filename phpfile dir ext language
-    module package word string line line2 n newfile content old new value newname""".split()  # noqa: SIM905
+    module package word string line line2 n newfile content content2 old new
+    value was newname key docfile topic kind file2""".split()  # noqa: SIM905
 )
 _OPENERS = ("hey, ", "hi, ", "please ", "pls ", "quick one: ", "ok, ", "so ", "um, ", "hello! ")
 _CLOSERS = (" please", " pls", " thx", " thanks", "? thanks", " asap", "??", " ...", "!")
 _NAMES = ("class", "class2", "base", "function", "function2", "constant", "symbol", "file",
-          "filename", "phpfile", "dir", "module", "package")  # fmt: skip
+          "filename", "phpfile", "dir", "module", "package", "docfile", "file2", "key")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,12 @@ def load(folder: Path) -> Examples:
                     (question, row["a"], row.get("kind", ""), family(row["qs"][0] + row["a"]))
                 )
     return Examples(list(tools.values()), contrasts, direct_questions)
+
+
+def asides(folder: Path) -> list[str]:
+    """Remarks that people put before or after a question, one a line of `asides.txt`."""
+    path = folder / "asides.txt"
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
 
 
 def _rows(folder: Path, pattern: str) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from agent_training import corpus
+from agent_training import corpus, phrasing
 from agent_training.batches import Example
 from agent_training.loop import Backend, Schedule
 from agent_training.shape import Shape
@@ -122,6 +122,7 @@ class Pipeline:
             int(options["copies"]),
             int(options["drills"]),
             pieces_of(encoder.tokenizer.get_vocab()),
+            phrasing.asides(self.recipe.parent.parent / "examples"),
         )
         examples, dropped = encoder.examples(list(practised))
         held_out, _ = encoder.examples(read_rows(self.work / "rows/valid.jsonl"))

@@ -10,12 +10,13 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from agent_training.names import COMMON, NAME, another, invented, kind_of, whole
+from agent_training.noise import distracted, plain_words
 
 Row = dict[str, Any]
 Change = Callable[[str], str]
@@ -29,23 +30,33 @@ _TEXTS = ("content", "old", "new")
 
 @dataclass(frozen=True)
 class Material:
-    """What new names and texts are made of: names by kind, lines of code, pieces of words."""
+    """What new names, texts and accidents are made of."""
 
     names: dict[str, list[str]]
+    """By kind."""
     lines: list[str]
+    """Of code."""
     pieces: Sequence[str]
+    """Of words."""
+    words: list[str]
+    """Plain ones of the questions."""
 
 
-def practise(rows: list[Row], share: float, seed: int, pieces: Sequence[str] = ()) -> Iterator[Row]:
+def practise(
+    rows: list[Row], share: float, seed: int,
+    pieces: Sequence[str] = (), asides: Sequence[str] = (),
+) -> Iterator[Row]:  # fmt: skip
     """Each row as it is, or, for a random `share` of the tool dialogues, a variant of it.
 
     A variant ends with the first call and asks for another name or text, or (one in six) is whole
     and has its names and paths replaced in every turn. `pieces`: of words, for names that exist
-    nowhere.
+    nowhere. With `asides` some questions get a remark or a slip of the pen, see `noise`.
     """
     rng = random.Random(seed)
     material = gather(rows, pieces)
     for row in rows:
+        if asides:
+            row = _distracted(row, material, asides, rng)
         first = _first_call(row)
         if first is None or rng.random() >= share:
             yield row
@@ -60,18 +71,30 @@ def practise(rows: list[Row], share: float, seed: int, pieces: Sequence[str] = (
         yield row | {"messages": _changed(turns, lambda text: texts(change(text)))}  # noqa: B023
 
 
+def _distracted(row: Row, material: Material, asides: Sequence[str], rng: random.Random) -> Row:
+    turns = row["messages"]
+    asked = max(i for i, turn in enumerate(turns) if turn["role"] == "user")
+    first = _first_call(row)
+    kept = "" if first is None else turns[first]["tool_calls"][0]["function"]["arguments"]
+    made = distracted(turns[asked]["content"], kept, material.words, asides, rng)
+    return row | {
+        "messages": [*turns[:asked], {"role": "user", "content": made}, *turns[asked + 1 :]]
+    }
+
+
 def variants(
-    rows: list[Row], share: float, copies: int, drills: int, pieces: Sequence[str]
-) -> Iterator[Row]:
+    rows: list[Row], share: float, copies: int, drills: int,
+    pieces: Sequence[str], asides: Sequence[str] = (),
+) -> Iterator[Row]:  # fmt: skip
     """Every row `copies` times, each time practised anew.
 
     Questions that quote a text to write or edit come `drills` times more: nothing copies so much.
     """
     quoting = [row for row in rows if _quotes(row)]
     for seed in range(copies):
-        yield from practise(rows, share, seed, pieces)
+        yield from practise(rows, share, seed, pieces, asides)
         for extra in range(1, drills + 1):
-            yield from practise(quoting, 1.0, seed + 1000 * extra, pieces)
+            yield from practise(quoting, 1.0, seed + 1000 * extra, pieces, asides)
 
 
 def _quotes(row: Row) -> bool:
@@ -83,7 +106,7 @@ def _quotes(row: Row) -> bool:
     return any(value and value in question for k, value in arguments.items() if k in _TEXTS)
 
 
-def gather(rows: Iterable[Row], pieces: Sequence[str]) -> Material:
+def gather(rows: Sequence[Row], pieces: Sequence[str]) -> Material:
     """The names that questions and calls share, and short lines of code from the results."""
     names: dict[str, set[str]] = defaultdict(set)
     lines: set[str] = set()
@@ -96,7 +119,9 @@ def gather(rows: Iterable[Row], pieces: Sequence[str]) -> Material:
         for turn in row["messages"][first:]:
             if turn["role"] == "tool" and len(lines) < 50_000:
                 lines.update(line for line in _HIT.findall(turn["content"]) if "`" not in line)
-    return Material({kind: sorted(found) for kind, found in names.items()}, sorted(lines), pieces)
+    by_kind = {kind: sorted(found) for kind, found in names.items()}
+    asked = [turn["content"] for row in rows for turn in row["messages"] if turn["role"] == "user"]
+    return Material(by_kind, sorted(lines), pieces, plain_words(asked))
 
 
 def _first_call(row: Row) -> int | None:

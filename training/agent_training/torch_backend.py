@@ -24,7 +24,7 @@ class TorchBackend:
 
     def __init__(self, shape: Shape, schedule: Schedule, start: Path | None = None) -> None:
         torch.manual_seed(schedule.seed)
-        self.model = Lfm2(shape)
+        self.model = Lfm2(shape, schedule.dropout)
         if start:
             self.model.load_state_dict(
                 {name.removeprefix(PREFIX): value for name, value in load_file(start).items()}
@@ -48,6 +48,7 @@ class TorchBackend:
 
     @torch.no_grad()
     def evaluate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        self.model.eval()
         total, tokens, exact, rows = 0.0, 0, 0, 0
         for batch in batches:
             # Auxiliary tokens weigh less than one; only the assistant's own are judged.
@@ -62,6 +63,7 @@ class TorchBackend:
             wrong_rows = (positions // batch.inputs.shape[1])[logits.argmax(-1) != targets]
             rows += batch.inputs.shape[0]
             exact += batch.inputs.shape[0] - len(wrong_rows.unique())
+        self.model.train()
         return {"validation_loss": total / tokens, "validation_exact": exact / rows}
 
     def save(self, path: Path) -> None:

@@ -3,7 +3,16 @@
 from collections.abc import Callable
 
 from agent_training import patterns
-from agent_training.intents import changes, documents, facts, followups, listings, symbols
+from agent_training.intents import (
+    changes,
+    documents,
+    facts,
+    followups,
+    kinds,
+    listings,
+    settings,
+    symbols,
+)
 from agent_training.oracle import Run
 
 INTENTS: dict[str, Callable[[Run], str]] = {
@@ -66,6 +75,15 @@ INTENTS: dict[str, Callable[[Run], str]] = {
     "authors": documents.authors,
     "runtime_version": documents.runtime_version,
     "entry_point": documents.entry_point,
+    "readme": documents.readme,
+    "ask_file": documents.ask_file,
+    "compare_files": documents.compare_files,
+    "ask_key": settings.ask_key,
+    "edit_key": settings.edit_key,
+    "list_kind": kinds.list_kind,
+    "count_kind": kinds.count_kind,
+    "find_about": kinds.find_about,
+    "list_ext_dir": kinds.list_ext_dir,
     "npm_scripts": facts.scripts("package.json"),
     "composer_scripts": facts.scripts("composer.json"),
     "make_targets": facts.scripts("Makefile"),
@@ -80,6 +98,10 @@ INTENTS: dict[str, Callable[[Run], str]] = {
     "lint_all": changes.lint_all,
     "write_text": changes.write_text,
     "write_empty": changes.write_empty,
+    "write_lines": changes.write_lines,
+    "insert_after": changes.insert_after,
+    "insert_before": changes.insert_before,
+    "rename_in": changes.rename_in,
     "edit_replace": changes.edit_replace,
     "edit_constant": changes.edit_constant,
     "edit_delete": changes.edit_delete,

@@ -16,13 +16,18 @@ def write_empty(run: Run) -> str:
     return _written(run.call("write_file", path=run.slot("newfile"), content=""))
 
 
+def write_lines(run: Run) -> str:
+    content = f"{run.slot('content')}\n{run.slot('content2')}"
+    return _written(run.call("write_file", path=run.slot("newfile"), content=content))
+
+
 def _written(result: str) -> str:
     if result.startswith("Error"):
         return "Nothing was written: " + first_line(result.removeprefix("Error: "))
     return first_line(result)
 
 
-def _edited(result: str) -> str:
+def edited(result: str) -> str:
     if result.startswith("Error"):
         return "Nothing was changed: " + first_line(result.removeprefix("Error: "))
     return first_line(result)
@@ -43,7 +48,31 @@ def _edit(run: Run, old: str, new: str) -> str:
     meant = results.meant(result)
     if meant and meant.endswith(f"/{asked}"):
         result = run.call("edit_file", path=meant, old=old, new=new)
-    return _edited(result)
+    return edited(result)
+
+
+def insert_after(run: Run) -> str:
+    old = run.slot("old")
+    return _edit(run, old, f"{old}\n{run.slot('content')}")
+
+
+def insert_before(run: Run) -> str:
+    old = run.slot("old")
+    return _edit(run, old, f"{run.slot('content')}\n{old}")
+
+
+def rename_in(run: Run) -> str:
+    """Find the line first: its exact text is what gets replaced."""
+    name = patterns.tail(run.slot("function", "class", "constant"))
+    path = run.slot("file")
+    found = results.matches(run.call("grep", pattern=patterns.usages(name), path=path))
+    if not found.total:
+        return f"Nothing was changed: `{name}` does not occur in `{path}`."
+    if found.total > 1:
+        raise Unusable("the name occurs more than once")
+    [hit] = found.hits
+    new = re.sub(rf"\b{re.escape(name)}\b", lambda _: run.slot("newname"), hit.text)
+    return edited(run.call("edit_file", path=path, old=hit.text, new=new))
 
 
 def edit_constant(run: Run) -> str:
@@ -58,7 +87,7 @@ def edit_constant(run: Run) -> str:
     new = re.sub(r"([:=]\s*)([^:=]+?)([;,]?)$", lambda m: m[1] + value + m[3], line, count=1)
     if new == line or not new.rstrip(";,").endswith(value):
         raise Unusable("the constant has no simple value")
-    return _edited(run.call("edit_file", path=path, old=line, new=new))
+    return edited(run.call("edit_file", path=path, old=line, new=new))
 
 
 def lint_file(run: Run) -> str:

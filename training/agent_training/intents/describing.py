@@ -80,6 +80,28 @@ def defined(lines: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(match.group(1) for match in found if match))
 
 
+_PLAIN_WORDS = frozenset(
+    """what does this that with from have when where which there their about file readme documented
+    according docs mention says tell need must should could would please check look find under into
+    your ours here work make made want know give than then them they will just like only also over
+    many much long some anything something section""".split()  # noqa: SIM905
+)
+
+
+def closest(lines: Sequence[str], question: str) -> str:
+    """The one short line that shares most words with a question, by their first letters, or ''."""
+    wanted = _stems(question)
+    scored = [(len(wanted & _stems(line)), line.strip()) for line in lines]
+    best = max((score for score, line in scored if len(line) <= 110), default=0)
+    found = [line for score, line in scored if score == best and "`" not in line]
+    return found[0] if best and len(found) == 1 and len(found[0]) <= 110 else ""
+
+
+def _stems(text: str) -> set[str]:
+    words = re.findall(r"[^\W\d_]{4,}", re.sub(r"\S+\.\w+", " ", text.lower()))
+    return {word[:5] for word in words if word not in _PLAIN_WORDS}
+
+
 def describe(path: str, lines: Sequence[str]) -> str:
     """One or two sentences about a file, '' if nothing can be said."""
     if path.lower().endswith((".md", ".rst", ".txt")) or "readme" in path.lower():

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from agent_training import patterns, results
-from agent_training.intents.describing import describe, heading, paragraph
+from agent_training.intents.describing import closest, describe, heading, paragraph
 from agent_training.intents.wording import code, extent, listed, plural, span
 from agent_training.oracle import Run, Unusable
 from agent_training.reserved import is_reserved
@@ -20,7 +20,9 @@ def first_line(text: str) -> str:
 
 
 def _read(run: Run, **arguments: object) -> Excerpt | str:
-    result = run.call("read_file", path=run.slot("file", "phpfile", "filename"), **arguments)
+    result = run.call(
+        "read_file", path=run.slot("file", "phpfile", "filename", "docfile"), **arguments
+    )
     if meant := results.meant(result):
         result = run.call("read_file", path=meant, **arguments)
     part = results.excerpt(result)
@@ -83,6 +85,39 @@ def about(run: Run) -> str:
     if not said:
         raise Unusable("README says nothing in its first part")
     return f"{said} (`{path}`)."
+
+
+def readme(run: Run) -> str:
+    """What the README says about it: the line that has most in common with the question."""
+    total, shown = results.files(run.call("find_files", glob=patterns.README))
+    if not total:
+        return "There is no README here."
+    part = results.excerpt(run.call("read_file", path=min(shown, key=lambda n: n.count("/"))))
+    if part is None:
+        raise Unusable("README not readable")
+    return _said(run, part)
+
+
+def ask_file(run: Run) -> str:
+    part = _read(run)
+    return part if isinstance(part, str) else _said(run, part)
+
+
+def _said(run: Run, part: Excerpt) -> str:
+    line = closest(part.lines, run.question)
+    if line:
+        return f"`{part.path}` says: {span(line)}."
+    return f"{extent(part)}. {describe(part.path, part.lines)}".strip()
+
+
+def compare_files(run: Run) -> str:
+    said = []
+    for slot in ("file", "file2"):
+        part = results.excerpt(run.call("read_file", path=run.slot(slot)))
+        if part is None:
+            raise Unusable("nothing to read")
+        said.append(f"{extent(part)}. {describe(part.path, part.lines)}".strip())
+    return " ".join(said)
 
 
 def _about_without_readme(run: Run) -> str:

@@ -89,14 +89,14 @@ def find(glob: str, what: str) -> Callable[[Run], str]:
     """Files of one fixed kind; `what` names the kind in the answer."""
 
     def answer(run: Run) -> str:
-        return _files(run, glob, what)
+        return files_of(run, glob, what)
 
     return answer
 
 
 def find_file(run: Run) -> str:
     name = run.slot("filename", "file")
-    return _files(run, name, f"file named `{name}`")
+    return files_of(run, name, f"file named `{name}`")
 
 
 def exists_file(run: Run) -> str:
@@ -115,19 +115,19 @@ def extension(run: Run) -> str:
 
 def find_ext(run: Run) -> str:
     suffix = extension(run)
-    return _files(run, f"*.{suffix}", f"`.{suffix}` file")
+    return files_of(run, f"*.{suffix}", f"`.{suffix}` file")
 
 
 def list_dir(run: Run) -> str:
     folder = run.slot("dir").rstrip("/")
-    return _files(run, f"{folder}/*", f"file in `{folder}`")
+    return files_of(run, f"{folder}/*", f"file in `{folder}`")
 
 
 def list_root(run: Run) -> str:
-    return _files(run, "/*", "file at the top level")
+    return files_of(run, "/*", "file at the top level")
 
 
-def _files(run: Run, glob: str, what: str) -> str:
+def files_of(run: Run, glob: str, what: str) -> str:
     result = run.call("find_files", glob=glob)
     total, shown = results.files(result)
     if result.startswith("Error"):
