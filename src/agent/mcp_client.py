@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from agent import installing
 from agent.answer import plain
 from agent.exits import UsageError
 from agent.mcp_servers import Server
@@ -67,8 +68,9 @@ def _require_extra() -> None:
     try:
         import fastmcp.client  # noqa: F401
     except ImportError:
+        how = installing.command("mcp")
         raise UsageError(
-            "MCP servers are configured, but their extra is not installed: uv sync --extra mcp."
+            f"MCP servers are configured, but their extra is not installed: {how}."
         ) from None
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from agent import installing
 from tests.agent.conftest import Command, environment
 from tests.scripted_endpoint import ScriptedEndpoint, text
 
+ROOT = Path(__file__).parents[2]
 ABSENT = "import sys; sys.modules.update(acp=None, mcp=None, fastmcp=None)"
 
 
@@ -23,7 +25,8 @@ def bare(tmp_path: Path) -> dict[str, str]:
 def test_the_command_names_its_extra(command: Command, bare: dict[str, str], name: str) -> None:
     done = command(name, env=bare)
     assert done.returncode == 2
-    assert done.stderr == f"agent: `agent {name}` needs its extra: uv sync --extra {name}.\n"
+    said = f"agent: `agent {name}` needs its extra: {installing.command(name)}.\n"
+    assert (done.stderr, str(ROOT) in said) == (said, True)
 
 
 def test_configured_servers_name_the_extra(
@@ -35,7 +38,7 @@ def test_configured_servers_name_the_extra(
     with ScriptedEndpoint([text("Hello.")]) as endpoint:
         done = command("ask", "--base-url", endpoint.base_url, "hello", env=bare)
     assert done.returncode == 2
-    assert "uv sync --extra mcp" in done.stderr
+    assert installing.command("mcp") in done.stderr
     assert "Traceback" not in done.stderr
 
 

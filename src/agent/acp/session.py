@@ -9,6 +9,7 @@ from typing import Any
 from acp import RequestError, helpers, schema
 from acp.interfaces import Client
 
+from agent import installing
 from agent.acp import updates
 from agent.answer import plain
 from agent.assistant import Assistant
@@ -61,7 +62,8 @@ class Session:
         )
         self._told: asyncio.Queue[Any] = asyncio.Queue()
         if servers and not has_mcp():
-            self._emit(Notice("mcp", "The editor's MCP servers are not used: uv sync --extra mcp."))
+            how = installing.command("mcp")
+            self._emit(Notice("mcp", f"The editor's MCP servers are not used: {how}."))
         self._running: asyncio.Task[Result] | None = None
         self._held = ""
         self._begun = False

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+from agent import installing
 from agent.exits import Exit, UsageError
 from agent.settings import MODES
 
@@ -15,7 +16,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         import acp  # noqa: F401
     except ImportError:
-        raise UsageError("`agent acp` needs its extra: uv sync --extra acp.") from None
+        raise UsageError(f"`agent acp` needs its extra: {installing.command('acp')}.") from None
     from agent import interrupt
     from agent.acp.server import serve
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent import installing
 from agent.exits import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         import mcp.server.mcpserver  # noqa: F401
     except ImportError:
-        raise UsageError("`agent mcp` needs its extra: uv sync --extra mcp.") from None
+        raise UsageError(f"`agent mcp` needs its extra: {installing.command('mcp')}.") from None
     from agent import settings
 
     # What the settings say of writing is for sessions in which somebody can be asked.

