@@ -5,7 +5,7 @@ from typing import Any
 
 from openai import AsyncOpenAI, OpenAIError
 
-# ours, vLLM, LM Studio (loaded and largest), OpenRouter
+# ours, vLLM, LM Studio (loaded and largest), OpenRouter; llama.cpp has it in `meta`
 _NAMES = (
     *("context_window", "max_model_len", "loaded_context_length"),
     *("max_context_length", "context_length"),

@@ -6,6 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.exits import Exit
@@ -30,7 +31,8 @@ def main(argv: Sequence[str]) -> int:
 
     options = _parser().parse_args(argv)
     flags = ("base_url", "model", "adapter", "timeout")
-    merged = settings.load({name: v for name in flags if (v := getattr(options, name)) is not None})
+    given = {name: v for name in flags if (v := getattr(options, name)) is not None}
+    merged = settings.load(given, root=Path())
     findings = []
     for finding in examine(merged):
         findings.append(finding)

@@ -1,17 +1,11 @@
-"""What a server says of its models, in the spellings of several servers."""
+"""What a server says of its models."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+from agent import windows
 from agent.doctor.probe import Probe
-
-# ours, vLLM, LM Studio (loaded and largest), OpenRouter
-_WINDOWS = (
-    *("context_window", "max_model_len", "loaded_context_length"),
-    *("max_context_length", "context_length"),
-)
-_LARGEST = 1 << 40
 
 
 def names(listing: object) -> list[str] | None:
@@ -31,13 +25,8 @@ def entry(probe: Probe) -> dict[str, Any]:
 
 def claimed_window(probe: Probe) -> tuple[int | None, str]:
     """The context window in tokens, and who says so."""
-    model = entry(probe)
-    for name in _WINDOWS:
-        if _is_size(model.get(name)):
-            return model[name], "the server"
-    meta = model.get("meta")
-    if isinstance(meta, dict) and _is_size(meta.get("n_ctx")):
-        return meta["n_ctx"], "the server"
+    if (size := windows.window_in(entry(probe))) is not None:
+        return size, "the server"
     if (size := _of_folder(probe.endpoint.model)) is not None:
         return size, "the model's config.json"
     return None, ""
@@ -53,11 +42,7 @@ def _of_folder(name: str) -> int | None:
         size = (config.get("text_config") or config).get("max_position_embeddings")
     except (OSError, ValueError, AttributeError):
         return None
-    return size if _is_size(size) else None
-
-
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _LARGEST
+    return size if windows.is_size(size) else None
 
 
 def _has_id(model: object) -> bool:
