@@ -1,7 +1,7 @@
 """`agent doctor` as a command, and against real servers, one at a time."""
 
 import json
-import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from agent import trust
+from agent_tools import TOOLS
 from tests.agent import flaws, pretending
 from tests.agent.conftest import Command, environment
 from tests.agent.pretending import findings
@@ -53,6 +55,20 @@ def test_nobody_there(command: Command) -> None:
         assert len(machine_checks) == 6
 
 
+def test_a_trusted_codebase_says_how_to_ask(
+    command: Command, codebase: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = codebase / trust.FILE
+    file.parent.mkdir()
+    with pretending.endpoint() as server:
+        file.write_text(f"base_url = {json.dumps(server.base_url)}\nstop = ['<halt>']\n")
+        assert command("trust", "--yes").returncode == 0
+        done = command("doctor", "--json")
+    report = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert server.base_url in report["endpoint"]["finding"]
+    assert report["stop texts sent"]["finding"] == "1 texts: <halt>"
+
+
 def test_a_wrong_command_line(command: Command) -> None:
     done = command("doctor", "--base-url", "ftp://x")
     assert done.returncode == 2
@@ -75,12 +91,12 @@ def test_our_own_endpoint_with_the_embedded_model(command: Command) -> None:
 
 
 @contextmanager
-def serving(module: str, *arguments: str, ready: str, home: Path) -> Iterator[str]:
-    """The base URL of a server in another process, ended by its own process id."""
+def serving(*program: str, ready: str, home: Path) -> Iterator[str]:
+    """The base URL of a Python program in another process, ended by its own process id."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
     server = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments, "--port", port],
+        [sys.executable, *program, "--port", port],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         env=environment(home, HF_HUB_OFFLINE="1"),
     )  # fmt: skip
@@ -101,8 +117,8 @@ def serving(module: str, *arguments: str, ready: str, home: Path) -> Iterator[st
 
 
 def test_the_flaws_of_the_server_of_mlx_lm(tmp_path: Path) -> None:
-    arguments = ("--model", str(EMBEDDED))
-    with serving("mlx_lm.server", *arguments, ready="Starting httpd", home=tmp_path) as url:
+    program = ("-m", "mlx_lm.server", "--model", str(EMBEDDED))
+    with serving(*program, ready="Starting httpd", home=tmp_path) as url:
         found = findings(url, str(EMBEDDED), timeout=300.0)
     assert found["chat"].status == "ok"
     assert "--adapter-path" in found["weights"].finding
@@ -114,15 +130,93 @@ def test_the_flaws_of_the_server_of_mlx_lm(tmp_path: Path) -> None:
     assert "not checked" not in found
 
 
-def test_the_server_of_llama_cpp(tmp_path: Path) -> None:
-    """Needs `pip install llama-cpp-python[server]`, which compiles, and a model in GGUF."""
-    pytest.importorskip("llama_cpp", reason="llama-cpp-python[server] is not installed")
-    model = os.environ.get("AGENT_TEST_GGUF")
-    if model is None:
-        pytest.skip("AGENT_TEST_GGUF names no GGUF model")
-    with serving(
-        "llama_cpp.server", "--model", model, ready="Uvicorn running", home=tmp_path
-    ) as url:
-        found = findings(url, model, timeout=300.0)
-    assert found["chat"].status == "ok"
-    assert "not checked" not in found
+@pytest.fixture
+def llama(tmp_path: Path) -> Iterator[str]:
+    """llama.cpp's server with the embedded model."""
+    for module in ("gguf", "xllamacpp"):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    from agent_training import gguf
+
+    gguf.write(EMBEDDED, tmp_path / "embedded.gguf")
+    program = (str(Path(__file__).with_name("a_llama_server.py")), "--model")
+    file = str(tmp_path / "embedded.gguf")
+    with serving(*program, file, ready="ready", home=tmp_path) as url:
+        yield url
+
+
+def test_the_server_of_llama_cpp(command: Command, llama: str) -> None:
+    done = command("doctor", "--base-url", llama, "--json")
+    report = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert [check for check in report.values() if check["status"] == "problem"] == []
+    fine = {name for name, check in report.items() if check["status"] == "ok"}
+    assert fine >= {
+        *("endpoint", "chat", "context window", "stop texts sent", "stop texts honoured"),
+        *("end of turn", "length limit", "tool calls", "tool calls, streamed", "tool results"),
+        *("prompt cache", "speed"),
+    }
+    said = {name: check["finding"] for name, check in report.items()}
+    assert re.fullmatch(
+        r"the server says 2048; \d+ are read whole, about \d+ refused\.", said["context window"]
+    )
+    assert said["tool calls"] == said["tool calls, streamed"]
+    assert re.fullmatch(r'grep\(\{"pattern": ".*Basket.*"\}\)', said["tool calls"])
+    assert said["weights"] == "The server does not say which weights answer, only a name."
+    assert "the call came as text" in said["tool_choice none"]
+    assert said["tool_choice required"].endswith("and the answer did not end.")
+    assert said["tool_choice named"].endswith("read_file was named, grep was called.")
+
+
+def test_what_is_said_of_llama_cpp_is_so(command: Command, llama: str) -> None:
+    """Each finding again, by hand."""
+    import httpx2
+
+    question = [{"role": "user", "content": "What is a unit test?"}]
+    look = [{"role": "user", "content": "Where is the class Basket defined?"}]
+    parameters = {"type": "object", "properties": {"pattern": {"type": "string"}}}
+    tools = [
+        {"type": "function", "function": {"name": tool.__name__, "parameters": parameters}}
+        for tool in TOOLS
+    ]
+
+    def ask(messages: list[dict[str, str]], **more: object) -> httpx2.Response:
+        body = {"messages": messages, "temperature": 0, "max_tokens": 80, **more}
+        return httpx2.post(f"{llama}/chat/completions", json=body, timeout=60)
+
+    whole = ask(question).json()["choices"][0]
+    text = whole["message"]["content"]
+    assert whole["finish_reason"] == "stop" and "<|" not in text
+    stopped = ask(question, stop=["ks on"]).json()["choices"][0]["message"]["content"]
+    assert stopped == text[: text.index("ks on")]
+    assert ask(question, max_tokens=4).json()["choices"][0]["finish_reason"] == "length"
+
+    called = ask(look, tools=tools).json()["choices"][0]
+    [call] = called["message"]["tool_calls"]
+    assert (called["finish_reason"], call["function"]["name"]) == ("tool_calls", "grep")
+    assert "Basket" in json.loads(call["function"]["arguments"])["pattern"]
+    refused = ask(look, tools=tools, tool_choice="none").json()["choices"][0]["message"]
+    assert "tool_calls" not in refused and refused["content"].startswith("<tool_call>")
+    forced = ask(question, tools=tools, tool_choice="required").json()["choices"][0]
+    assert forced["finish_reason"] == "length" and "tool_calls" not in forced["message"]
+
+    too_long = ask([{"role": "user", "content": "river " * 3000}])
+    assert too_long.status_code == 400 and too_long.json()["error"]["n_ctx"] == 2048
+    listed = httpx2.get(f"{llama}/models").json()["data"][0]
+    assert listed["meta"]["n_ctx"] == 2048 and not re.search("[0-9a-f]{32}", str(listed))
+    long = [{"role": "user", "content": "A river and a table. " * 60}]
+    first, again = (ask(long).json()["usage"] for _ in range(2))
+    cached = again["prompt_tokens_details"]["cached_tokens"]
+    assert cached > first["prompt_tokens"] / 2 > first["prompt_tokens_details"]["cached_tokens"]
+
+
+def test_a_question_through_llama_cpp(command: Command, llama: str) -> None:
+    model = json.loads(command("doctor", "--base-url", llama, "--json").stdout)["checks"][0]
+    name = model["finding"].rpartition(" serves ")[2].rstrip(".")
+    question = "Where is the class Basket defined?"
+    done = command("ask", "--base-url", llama, "--model", name, question)
+    assert (done.returncode, done.stdout) == (
+        0,
+        "`Basket` is defined in `src/basket.py` at line 1.\n",
+    )
+    assert done.stderr.startswith("grep ") and "1 match in 1 file" in done.stderr
+    report = command("doctor", "--base-url", llama, "--model", name)
+    assert report.returncode == 0 and report.stdout.endswith(" 0 problems\n")

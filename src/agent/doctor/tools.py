@@ -11,7 +11,10 @@ from agent.doctor.reply import Call, Reply
 from agent.prompt import SYSTEM
 
 _OWN_SERVER = "Serve the model with `agent serve`, or with a server that parses its calls."
-
+_NOT_NEEDED = (
+    "`agent ask` does not depend on it; programs that do need another server (`agent serve`)."
+)
+_LIMIT = 160  # tokens of an answer
 
 _LOOK: list[Message] = [
     {"role": "system", "content": SYSTEM},
@@ -145,8 +148,10 @@ def choice_none(probe: Probe) -> Finding:
     name, answer = "tool_choice none", _with_tools(probe, _LOOK, tool_choice="none")
     if answer.failure:
         return _refused(name, answer)
-    if answer.calls or answer.finish == "tool_calls" or has_call_markup(answer.text):
+    if answer.calls or answer.finish == "tool_calls":
         return _ignored(name, "a tool was called all the same")
+    if has_call_markup(answer.text):
+        return _ignored(name, "the model called a tool all the same, and the call came as text")
     return ok(name, "No tool was called.")
 
 
@@ -157,6 +162,9 @@ def choice_required(probe: Probe) -> Finding:
         return _refused(name, answer)
     if wrong := _unusable(answer):
         return warning(name, *wrong)
+    if not answer.calls and answer.finish == "length":
+        text = f"No call came within {_LIMIT} tokens, and the answer did not end."
+        return warning(name, text, _NOT_NEEDED)
     if not answer.calls:
         return _ignored(name, "a general question was answered without a call")
     return ok(name, f"{answer.calls[0].name} was called.")
@@ -175,19 +183,14 @@ def choice_named(probe: Probe) -> Finding:
 
 
 def _ignored(name: str, how: str) -> Finding:
-    return warning(
-        name,
-        f"The server ignores it silently: {how}.",
-        "`agent ask` does not depend on it; programs that do need another server (`agent serve`).",
-    )
+    return warning(name, f"The server ignores it silently: {how}.", _NOT_NEEDED)
 
 
 def _refused(name: str, answer: Reply) -> Finding:
     if 400 <= answer.status < 500:
-        advice = "`agent ask` does not depend on it; programs that do need another server."
-        return warning(name, f"The server refuses it: it {answer.failure}.", advice)
+        return warning(name, f"The server refuses it: it {answer.failure}.", _NOT_NEEDED)
     return problem(name, f"The server fails on it: it {answer.failure}.", _OWN_SERVER)
 
 
 def _with_tools(probe: Probe, conversation: list[Message], **more: Any) -> Reply:
-    return probe.ask(conversation, tools=list(_tools().values()), max_tokens=160, **more)
+    return probe.ask(conversation, tools=list(_tools().values()), max_tokens=_LIMIT, **more)
