@@ -2,12 +2,14 @@
 
 import argparse
 import asyncio
+import importlib
+import importlib.util
 import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +23,15 @@ from agent_evals import report, suite
 from agent_evals.run import Runner, Scored
 from agent_evals.score import score
 
+# Each in a module of its own with `main(argv) -> int`, imported when called.
+_SUBCOMMANDS = {
+    "speed": "agent_evals.speed",
+    "compare": "agent_evals.compare",
+    "report": "agent_evals.page",
+    "show": "agent_evals.show",
+    "validate": "agent_evals.validate",
+}
+
 # Seconds of silence: on a busy machine slowness must not count as a wrong answer.
 _PATIENCE = 3600.0
 
@@ -28,14 +39,20 @@ _PATIENCE = 3600.0
 def main(argv: Sequence[str]) -> int:
     """Run `agent bench ARGV`; returns the exit code (see `agent.exits`)."""
     try:
-        if argv and argv[0] == "speed":
-            from agent_evals import speed
-
-            return speed.main(argv[1:])
+        if argv and argv[0] in _SUBCOMMANDS:
+            return _subcommand(argv[0])(argv[1:])
         return bench(_parser().parse_args(argv))
     except AgentError as error:
         note(f"agent: {error}")
         return BY_SUBTYPE[error.subtype]
+
+
+def _subcommand(name: str) -> Callable[[Sequence[str]], int]:
+    module = _SUBCOMMANDS[name]
+    if importlib.util.find_spec(module) is None:
+        raise UsageError(f"This installation of agent does not have `agent bench {name}`.")
+    main: Callable[[Sequence[str]], int] = importlib.import_module(module).main
+    return main
 
 
 def bench(options: argparse.Namespace) -> int:
