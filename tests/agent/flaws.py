@@ -109,6 +109,18 @@ def ignores_tool_choice(body: Body, said: Said) -> Said:
     return dataclasses.replace(other, usage=said.usage)
 
 
+def forbids_the_end(body: Body, said: Said) -> Said:
+    """As llama.cpp does: the answer may not end before a call, and so goes on."""
+    required = body.get("tool_choice") == "required"
+    return Said(ANSWER * 3, finish="length", usage=said.usage) if required else said
+
+
+def does_not_parse_unwanted_calls(body: Body, said: Said) -> Said:
+    unwanted = body.get("tool_choice") == "none"
+    text = '<tool_call>{"name": "grep", "arguments": {"pattern": "Basket"}}</tool_call>'
+    return Said(text, usage=said.usage) if unwanted else said
+
+
 # Counts, cache and identity
 
 

@@ -62,6 +62,8 @@ CHOICES = dict.fromkeys(
         (flaws.forgets_tool_results, {"tool results": "warning"}, "does not use"),
         (flaws.silent_after_tool_results, {"tool results": "problem"}, "empty"),
         (flaws.ignores_tool_choice, CHOICES, "ignores it silently"),
+        (flaws.forbids_the_end, {"tool_choice required": "warning"}, "did not end"),
+        (flaws.does_not_parse_unwanted_calls, {"tool_choice none": "warning"}, "came as text"),
         (flaws.cuts_prompts, {"context window": "problem"}, "cuts silently"),
         (flaws.caches_nothing, {"prompt cache": "warning"}, "0 of"),
         (flaws.other_weights, {"weights": "problem"}, "b" * 64),
