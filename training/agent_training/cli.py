@@ -45,10 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"agent train: there is no recipe {options.recipe}", file=sys.stderr)
         return 2
     if options.backend == "torch" and find_spec("torch") is None:
-        print(
-            "agent train: PyTorch is missing; `pip install torch==2.13.0`, or use --backend mlx.",
-            file=sys.stderr,
-        )
+        how = f"uv pip install --python {sys.executable} torch==2.13.0"
+        print(f"agent train: PyTorch is missing: {how}, or use --backend mlx.", file=sys.stderr)
         return 2
     if sys.platform == "linux" and any(os.environ.get(k) != v for k, v in ALLOCATOR.items()):
         command = [sys.executable, "-m", "agent_training.cli", *arguments]
