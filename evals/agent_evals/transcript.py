@@ -1,7 +1,7 @@
 """What a run did, as it is judged: every call with its whole result, and the answer."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_ai import Tool
 
-from agent.events import Event, Result, ToolResult
+from agent.events import Event, Result, ToolCall, ToolResult
 from agent_tools import TOOLS, Workspace
 
 _CUT = 2_000  # characters of a result or an answer that are kept on disk
@@ -57,9 +57,13 @@ class Transcript:
 
 
 class Recorder:
-    """Listens to a run's events; `transcript` puts them together."""
+    """Listens to a run's events; `transcript` puts them together.
 
-    def __init__(self) -> None:
+    `offered`: the tools that the model was offered; None: all.
+    """
+
+    def __init__(self, offered: Collection[str] | None = None) -> None:
+        self._offered = offered
         self._results: list[str] = []
 
     def __call__(self, event: Event) -> None:
@@ -69,7 +73,7 @@ class Recorder:
     def transcript(self, result: Result, root: Path) -> Transcript:
         """The transcript of the run that ended with `result`."""
         calls = tuple(
-            Call(call.name, call.arguments, call.outcome, text, is_valid(call.name, call.arguments))
+            Call(call.name, call.arguments, call.outcome, text, self._is_valid(call))
             for call, text in zip(result.tool_calls, self._results, strict=True)
         )
         return Transcript(
@@ -84,6 +88,10 @@ class Recorder:
             interventions=result.interventions,
             model=result.model,
         )
+
+    def _is_valid(self, call: ToolCall) -> bool:
+        is_offered = self._offered is None or call.name in self._offered
+        return is_offered and is_valid(call.name, call.arguments)
 
 
 def is_valid(name: str, arguments: Mapping[str, Any]) -> bool:

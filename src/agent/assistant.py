@@ -24,6 +24,7 @@ from agent.permissions import READS, Asker, Policy, Rules, view
 from agent.prompt import system_prompt
 from agent.run import Run, verdict
 from agent.settings import Settings
+from agent.transport import Stopwatch
 from agent_tools import TOOLS, Workspace
 
 # Our guard ends hopeless runs; PydanticAI's own budgets must not come first.
@@ -92,12 +93,14 @@ class Assistant:
         journal: Journal | None = None,
         checkpoints: Checkpoints | None = None,
         servers: Sequence[Server] = (),
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         """Goes on with the conversation in `journal` and records there what happens.
 
         With `checkpoints` every write can be taken back.
 
-        `servers`: MCP servers besides those in the settings.
+        `servers`: MCP servers besides those in the settings. `stopwatch` learns how long the
+        endpoint lets us wait.
 
         Raises UsageError for a directory or tool that does not exist.
         """
@@ -123,7 +126,7 @@ class Assistant:
             self.workspace.around_commit = checkpoints.recording
         self.session_id = self._new_session()
         self._own = tuple(tool.__name__ for tool in chosen(settings.allowed_tools, self.extras))
-        self._model = model.build(endpoint, settings)
+        self._model = model.build(endpoint, settings, stopwatch)
         window = window_of(settings, endpoint)
         self.messages: list[ModelMessage] = journal.history(window) if journal else []
         self.instructions = instructions.Instructions()

@@ -133,13 +133,19 @@ def checked(wanted: OpenAIChatModelSettings) -> OpenAIChatModelSettings:
     return wanted
 
 
-def build(endpoint: Endpoint, settings: Settings) -> LocalModel:
-    """The model at an endpoint."""
+def build(
+    endpoint: Endpoint, settings: Settings, stopwatch: transport.Stopwatch | None = None
+) -> LocalModel:
+    """The model at an endpoint; `stopwatch` learns how long it lets us wait."""
     # Local tokens have no price; loading the world's prices takes a tenth of a cold start.
     set_custom_snapshot(DataSnapshot(providers=[], from_auto_update=False))
     pydantic_ai.BANNER_ENABLED = False
     http = transport.client(
-        endpoint.base_url, settings.retries, settings.timeout, settings.connect_timeout
+        endpoint.base_url,
+        settings.retries,
+        settings.timeout,
+        settings.connect_timeout,
+        stopwatch,
     )
     openai = AsyncOpenAI(
         base_url=endpoint.base_url,

@@ -7,7 +7,9 @@ package; tenacity itself is imported on the first failure only.
 import asyncio
 import random
 import ssl
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -81,13 +83,78 @@ async def _again(
     return response
 
 
+@dataclass
+class Stopwatch:
+    """Seconds spent waiting for the endpoint, and until the first byte of its first answer."""
+
+    waited: float = 0.0
+    first_byte: float | None = None
+
+
+class TimedTransport(httpx2.AsyncBaseTransport):
+    """Measures how long the endpoint lets us wait, for an answer and for each piece of it."""
+
+    def __init__(self, wrapped: httpx2.AsyncBaseTransport, stopwatch: Stopwatch) -> None:
+        self._wrapped = wrapped
+        self._stopwatch = stopwatch
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        begun = time.perf_counter()
+        try:
+            response = await self._wrapped.handle_async_request(request)
+        finally:
+            self._stopwatch.waited += time.perf_counter() - begun
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        response.stream = _TimedStream(response.stream, self._stopwatch, begun)
+        return response
+
+    async def aclose(self) -> None:
+        await self._wrapped.aclose()
+
+
+class _TimedStream(httpx2.AsyncByteStream):
+    def __init__(self, wrapped: httpx2.AsyncByteStream, stopwatch: Stopwatch, asked: float) -> None:
+        self._wrapped = wrapped
+        self._stopwatch = stopwatch
+        self._asked = asked
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = aiter(self._wrapped)
+        while True:
+            begun = time.perf_counter()
+            try:
+                piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+            finally:
+                now = time.perf_counter()
+                self._stopwatch.waited += now - begun
+            if self._stopwatch.first_byte is None:
+                self._stopwatch.first_byte = now - self._asked
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._wrapped.aclose()
+
+
 def client(
-    base_url: str, retries: int, timeout: float, connect_timeout: float
+    base_url: str,
+    retries: int,
+    timeout: float,
+    connect_timeout: float,
+    stopwatch: Stopwatch | None = None,
 ) -> httpx2.AsyncClient:
-    """An HTTP client for one endpoint: no proxy of the environment, no redirects."""
+    """An HTTP client for one endpoint: no proxy of the environment, no redirects.
+
+    `stopwatch`: where it says how long the endpoint lets us wait.
+    """
     # Loading the certificate store costs time that a plain http endpoint need not pay.
     plain = base_url.startswith("http://")
     verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else httpx2.create_ssl_context()
-    transport = RetryTransport(httpx2.AsyncHTTPTransport(verify=verify), retries)
+    transport: httpx2.AsyncBaseTransport = RetryTransport(
+        httpx2.AsyncHTTPTransport(verify=verify), retries
+    )
+    if stopwatch is not None:
+        transport = TimedTransport(transport, stopwatch)
     limits = httpx2.Timeout(timeout, connect=connect_timeout)
     return httpx2.AsyncClient(transport=transport, timeout=limits, follow_redirects=False)
