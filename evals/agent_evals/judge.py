@@ -1,17 +1,18 @@
 """Right or wrong: one run held against its case.
 
-Only calls that were parsed, name a known tool, fit its schema and were executed count. A run with
-no such call that broke off or wrote an unusable call is no abstention: it is an outcome of its own.
+Only calls that were parsed, name an offered tool, fit its schema and were executed count. A run
+with no such call that broke off or wrote an unusable call is no abstention: it is an outcome of its
+own.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from agent import loops
-from agent_evals.suite import After, Case
+from agent_evals.suite import LOOKING, After, Case
 from agent_evals.transcript import Call, Transcript
 from agent_tools import WRITES
 
@@ -23,9 +24,10 @@ _LOST_LINES = 3  # an edit that loses more lines of the file than this was no ed
 class Verdict:
     """The scores of one run; None where the case does not ask.
 
-    `decided`: the right one of calling and answering. `right_call`: the right tool with the right
-    arguments. `repeated` and `malformed`: calls of that kind. `looped`: the guard or the turn limit
-    had to step in.
+    `decided`: the right one of calling, answering and saying what is missing. `right_call`: the
+    right tool with the right arguments. `repeated` and `malformed`: calls of that kind. `looped`:
+    the guard or the turn limit had to step in. `excess`: calls beyond the one that a question about
+    the code takes; every gold call is one that gives all the evidence.
     """
 
     decision: Decision
@@ -35,6 +37,7 @@ class Verdict:
     repeated: int
     malformed: int
     looped: bool
+    excess: int = 0
 
     def as_row(self) -> dict[str, Any]:
         return asdict(self)
@@ -42,16 +45,39 @@ class Verdict:
 
 def judge(case: Case, run: Transcript, fixture: Path, root: Path) -> Verdict:
     """The verdict on a run in `root`, which was a fresh copy of `fixture` before it."""
+    run = replace(run, calls=tuple(_as_offered(case, call) for call in run.calls))
     decision = decide(run)
     return Verdict(
         decision=decision,
-        decided=decision == ("called" if case.label == "tool" else "answered"),
+        decided=_decided(case, decision, run, fixture, root),
         right_call=_right_call(case, run, fixture, root) if case.label == "tool" else None,
         right_answer=_right_answer(case, run) if case.answer else None,
         repeated=repeated_calls(run.calls, run.root),
         malformed=malformed_calls(run),
         looped=run.ended in ("looped", "turn_limit") or any("loop" in i for i in run.interventions),
+        excess=max(0, len(run.calls) - (case.label == "tool" or case.may_look)),
     )
+
+
+def _as_offered(case: Case, call: Call) -> Call:
+    """A call to a tool that was not offered is as invalid as one to a tool that does not exist."""
+    known = case.offered is None or call.name in case.offered
+    return call if known else replace(call, valid=False)
+
+
+def _decided(case: Case, decision: Decision, run: Transcript, fixture: Path, root: Path) -> bool:
+    if case.label == "tool":
+        return decision == "called"
+    if case.label == "direct":
+        return decision == "answered"
+    calm = decision == "answered" or (decision == "called" and _only_looked(case, run))
+    return calm and _right_answer(case, run) and not changed_files(fixture, root)
+
+
+def _only_looked(case: Case, run: Transcript) -> bool:
+    """Looking is all that was done; a change that failed on what is not there was a look, too."""
+    done = (call for call in run.calls if call.executed)
+    return case.may_look and all(c.name in LOOKING or c.outcome == "failed" for c in done)
 
 
 def decide(run: Transcript) -> Decision:

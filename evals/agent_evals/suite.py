@@ -1,4 +1,8 @@
-"""A suite: questions with what a right run does, one JSON object per line, checked when read."""
+"""A suite: questions with what a right run does, one JSON object per line, checked when read.
+
+The first line may be a header, `{"canary": "…"}`: a text by which a training corpus that has
+swallowed the suite is recognised.
+"""
 
 import hashlib
 import re
@@ -18,7 +22,8 @@ from pydantic import (
 )
 
 from agent.exits import UsageError
-from agent_tools import TOOLS
+from agent_evals import fixtures as codebases
+from agent_tools import TOOLS, WRITES
 
 HOME = Path(__file__).parents[1]
 _TOOL_NAMES = [tool.__name__ for tool in TOOLS]
@@ -47,7 +52,14 @@ def _inside(path: str) -> str:
 Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
 ToolName = Annotated[str, AfterValidator(_known_tool)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
-Label = Literal["tool", "direct"]
+Label = Literal["tool", "direct", "abstain"]
+Split = Literal["dev", "test"]
+LABELS: tuple[Label, ...] = ("tool", "direct", "abstain")
+LOOKING = frozenset(_TOOL_NAMES) - WRITES
+
+# What is missing shows only to those who look; where the question itself lacks it, or the tool
+# does, a call is a guess.
+_LOOK_FIRST = frozenset({"missing_file", "ambiguous"})
 
 
 class _Part(BaseModel):
@@ -76,8 +88,18 @@ class After(_Part):
         return self
 
 
+class Header(_Part):
+    """The first line of a suite that is not to be trained on."""
+
+    canary: Text
+
+
 class Case(_Part):
-    """One question. `answer`: all groups must match, each by any of its patterns."""
+    """One question. `answer`: all groups must match, each by any of its patterns.
+
+    `offered`: the tools that the model is given; all if None. `family`: cases of the same wording
+    with other names; no family and no fixture is in both splits.
+    """
 
     id: Text
     fixture: Annotated[Text, AfterValidator(_inside)]
@@ -86,6 +108,9 @@ class Case(_Part):
     subtype: Text
     lang: Text = "en"
     pair: Text | None = None
+    family: str = ""
+    split: Split = "dev"
+    offered: list[ToolName] | None = None
     tools: list[ToolName] = Field(default_factory=list)
     evidence: list[Text] = Field(default_factory=list)
     gold: Gold | None = None
@@ -100,24 +125,46 @@ class Case(_Part):
             raise ValueError('a "tool" row needs "evidence" or "after"')
         if self.label == "direct" and (self.tools or self.evidence or self.gold or self.after):
             raise ValueError('a "direct" row has no tools, evidence, gold or after')
+        if self.label == "abstain" and (self.tools or self.evidence or self.gold or self.after):
+            raise ValueError('an "abstain" row has no tools, evidence, gold or after')
+        if self.label == "abstain" and not self.answer:
+            raise ValueError('an "abstain" row needs the "answer" that says what is missing')
         return self
+
+    @property
+    def may_look(self) -> bool:
+        """Whether an "abstain" case is still right after calls that only look."""
+        return self.label == "abstain" and self.subtype in _LOOK_FIRST
 
 
 @dataclass(frozen=True)
 class Suite:
-    """The cases of a file, the folder of their fixtures, and the hash of the file."""
+    """The cases of a file, the folder of their fixtures, the hash of the file, its canary."""
 
     name: str
     cases: tuple[Case, ...]
     fixtures: Path
     sha256: str
+    canary: str | None = None
+
+    def of(self, split: Split | None) -> tuple[Case, ...]:
+        """The cases of a split; all of them for None.
+
+        Raises:
+            UsageError: the suite has none of that split.
+        """
+        cases = tuple(case for case in self.cases if split in (None, case.split))
+        if not cases:
+            raise UsageError(f"--split: the suite {self.name} has no {split} cases.")
+        return cases
 
 
 def load(name: str) -> Suite:
     """A suite of ours by name, or any file; the fixtures lie in `../fixtures` of its folder.
 
     Raises:
-        UsageError: there is no such suite, or a row of it is wrong; the message names the line.
+        UsageError: there is no such suite, a row of it is wrong (the message names the line), or
+            one of its fixtures is not the one that is pinned.
     """
     path = _find(name)
     try:
@@ -128,10 +175,12 @@ def load(name: str) -> Suite:
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8.") from None
     fixtures = path.resolve().parent.parent / "fixtures"
-    cases = tuple(_cases(text, path.name, fixtures))
+    canary = _canary(text)
+    cases = tuple(_cases(text, path.name, fixtures, skip=1 if canary else 0))
     if not cases:
         raise UsageError(f"{path} has no rows.")
-    return Suite(path.stem, cases, fixtures, hashlib.sha256(data).hexdigest())
+    codebases.check(fixtures, {case.fixture for case in cases})
+    return Suite(path.stem, cases, fixtures, hashlib.sha256(data).hexdigest(), canary)
 
 
 def _find(name: str) -> Path:
@@ -145,10 +194,17 @@ def _find(name: str) -> Path:
     raise UsageError(f"--suite: there is no suite or file {name!r}; {suites}.")
 
 
-def _cases(text: str, name: str, fixtures: Path) -> Iterator[Case]:
+def _canary(text: str) -> str | None:
+    try:
+        return Header.model_validate_json(text.split("\n", 1)[0]).canary
+    except ValidationError:
+        return None
+
+
+def _cases(text: str, name: str, fixtures: Path, skip: int) -> Iterator[Case]:
     lines: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
+        if number <= skip or not line.strip():
             continue
         where = f"{name}, line {number}"
         try:
@@ -177,18 +233,19 @@ def _first(error: ValidationError) -> str:
 
 
 def spread(cases: Sequence[Case], limit: int) -> list[Case]:
-    """The first `limit` cases in an order that mixes both labels, the same every time."""
+    """The first `limit` cases in an order that mixes the labels, the same every time."""
 
     def rank(case: Case) -> str:
         return hashlib.sha256(case.id.encode()).hexdigest()
 
-    kinds = [sorted((c for c in cases if c.label == k), key=rank) for k in ("tool", "direct")]
+    kinds = [sorted((c for c in cases if c.label == k), key=rank) for k in LABELS]
     places = {case.id: (i, k) for k, kind in enumerate(kinds) for i, case in enumerate(kind)}
     return sorted(cases, key=lambda case: places[case.id])[:limit]
 
 
+_ROW = {"id", "fixture", "question", "label", "subtype", "lang", "pair", "family", "split"}
+
+
 def as_row(case: Case) -> dict[str, Any]:
     """What of a case every result row repeats."""
-    return case.model_dump(
-        include={"id", "fixture", "question", "label", "subtype", "lang", "pair"}
-    )
+    return case.model_dump(include=_ROW)
