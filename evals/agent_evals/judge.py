@@ -7,7 +7,7 @@ own.
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,7 +45,6 @@ class Verdict:
 
 def judge(case: Case, run: Transcript, fixture: Path, root: Path) -> Verdict:
     """The verdict on a run in `root`, which was a fresh copy of `fixture` before it."""
-    run = replace(run, calls=tuple(_as_offered(case, call) for call in run.calls))
     decision = decide(run)
     return Verdict(
         decision=decision,
@@ -57,12 +56,6 @@ def judge(case: Case, run: Transcript, fixture: Path, root: Path) -> Verdict:
         looped=run.ended in ("looped", "turn_limit") or any("loop" in i for i in run.interventions),
         excess=max(0, len(run.calls) - (case.label == "tool" or case.may_look)),
     )
-
-
-def _as_offered(case: Case, call: Call) -> Call:
-    """A call to a tool that was not offered is as invalid as one to a tool that does not exist."""
-    known = case.offered is None or call.name in case.offered
-    return call if known else replace(call, valid=False)
 
 
 def _decided(case: Case, decision: Decision, run: Transcript, fixture: Path, root: Path) -> bool:
