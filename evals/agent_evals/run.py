@@ -1,25 +1,29 @@
-"""Run the cases: each in a fresh copy of its fixture, several at once, through the real agent."""
+"""Run the cases: every configuration in turn, several cases at once, each result kept at once."""
 
 import asyncio
-import json
-import shutil
+import hashlib
 import tempfile
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol
 
+import agent
+import agent_tools
 from agent.assistant import Assistant
 from agent.connect import Endpoint
 from agent.exits import AgentError
-from agent.settings import Settings
-from agent_evals.judge import Verdict, judge
-from agent_evals.suite import Case, as_row
-from agent_evals.transcript import Recorder, Transcript
+from agent_evals import judge
+from agent_evals.config import Configuration
+from agent_evals.serving import Serving
+from agent_evals.store import Row, Store, key
 
 _PATIENCE = 10.0
+# Endings that a dying endpoint causes as well as a bad model.
+_BROKEN = frozenset({"unavailable", "error", "truncated", "empty"})
 
 
 @dataclass(frozen=True)
@@ -30,94 +34,185 @@ class Scored:
     label: str
     subtype: str
     pair: str | None
-    verdict: Verdict
+    verdict: judge.Verdict
     ended: str
     interventions: tuple[str, ...]
     seconds: float
     tokens: int
 
 
-@dataclass
-class Runner:
-    """Runs cases against one endpoint; every finished one is a line in `out` at once.
+class Task(Protocol):
+    """Cases, and how one is tried; ours are `attempt.OnFixtures`.
 
-    `weights` is the hash the endpoint reports; when it changes, the run stops.
+    A case is anything with an `id`. `digest` gives the hash of its content and of what it is about.
+    `attempt` never raises for a run that ends badly; who ran what when is filled in by the runner.
     """
 
-    settings: Settings
-    endpoint: Endpoint
-    fixtures: Path
-    out: TextIO
-    done: Callable[[Scored], None]
-    weights: str | None = None
+    @property
+    def cases(self) -> Sequence[Any]: ...
 
-    async def run(self, cases: Iterable[Case], concurrency: int) -> None:
-        """Run all cases, `concurrency` at a time.
+    def digest(self, case: Any) -> tuple[str, str]: ...
+
+    async def attempt(self, case: Any, configuration: Configuration, endpoint: Endpoint) -> Row: ...
+
+
+@dataclass(frozen=True)
+class Item:
+    """A result that is wanted."""
+
+    case: Any
+    configuration: Configuration
+    epoch: int
+    key: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every result that is wanted.
+
+    The configurations take turns, so that drift of the machine hits all alike and none slows
+    another: each runs the next `concurrency` cases, at once.
+    """
+
+    task: Task
+    configurations: Sequence[Configuration]
+    epochs: int = 1
+    concurrency: int = 1
+
+    def turns(self) -> Iterator[list[Item]]:
+        """The results of each turn, all of one configuration; in order."""
+        contents = [f"{c.content()} {_code()}" for c in self.configurations]
+        cases = self.task.cases
+        size = len(cases) if len(contents) == 1 else self.concurrency
+        for epoch in range(self.epochs):
+            for start in range(0, len(cases), size):
+                for configuration, content in zip(self.configurations, contents, strict=True):
+                    yield [
+                        Item(
+                            case, configuration, epoch, key(*self.task.digest(case), content, epoch)
+                        )
+                        for case in cases[start : start + size]
+                    ]
+
+    def keys(self) -> list[str]:
+        """The addresses of all results, in order."""
+        return [item.key for turn in self.turns() for item in turn]
+
+
+@dataclass
+class Runner:
+    """Makes the results of a plan that are missing from a store.
+
+    `done` hears of every result. `overhead` is the share of the time so far that was not spent
+    waiting for an endpoint.
+    """
+
+    plan: Plan
+    servings: Sequence[Serving]
+    store: Store
+    done: Callable[[Row], None] = lambda row: None
+    _seconds: float = 0.0
+    _ours: float = 0.0
+    _weights: dict[str, str] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Warm the endpoints up, which is not counted, and run what is missing.
 
         Raises:
-            AgentError: the endpoint is gone or serves other weights than before. What was finished
-                is in the file.
+            AgentError: an endpoint is gone or serves other weights than expected or than before,
+                or a result cannot be written. What was finished is in the store.
         """
-        waiting = iter(cases)
+        endpoints = {serving.configuration.name: serving.endpoint for serving in self.servings}
+        self._weights = dict(self.store.weights)
+        for serving in self.servings:
+            await self._warm_up(serving)
+        for turn in self.plan.turns():
+            missing = [item for item in turn if item.key not in self.store.keys]
+            if missing:
+                await self._turn(missing, endpoints[missing[0].configuration.name])
+
+    @property
+    def overhead(self) -> float:
+        return self._ours / self._seconds if self._seconds else 0.0
+
+    async def _turn(self, items: Sequence[Item], endpoint: Endpoint) -> None:
+        waiting = iter(items)
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(concurrency):
-                    group.create_task(self._work(waiting))
+                for _ in range(min(self.plan.concurrency, len(items))):
+                    group.create_task(self._work(waiting, endpoint))
         except* AgentError as errors:
             raise errors.exceptions[0] from None
 
-    async def _work(self, waiting: Iterator[Case]) -> None:
-        for case in waiting:
-            with tempfile.TemporaryDirectory(prefix="agent-bench-") as scratch:
-                root = Path(scratch).resolve() / case.fixture
-                shutil.copytree(self.fixtures / case.fixture, root, symlinks=True)
-                transcript = await self._ask(case, root)
-                await self._check(case, transcript)
-                verdict = judge(case, transcript, self.fixtures / case.fixture, root)
-            self._write({**as_row(case), **transcript.as_row(), "verdict": verdict.as_row()})
-            self.done(_scored(case, transcript, verdict))
+    async def _work(self, waiting: Iterator[Item], endpoint: Endpoint) -> None:
+        for item in waiting:
+            begun = time.perf_counter()
+            tried = await self.plan.task.attempt(item.case, item.configuration, endpoint)
+            result = replace(
+                tried, key=item.key, configuration=item.configuration.name, epoch=item.epoch
+            )
+            await self._check(item, result, endpoint)
+            self.store.add(result)
+            self._seconds += time.perf_counter() - begun
+            self._ours += result.overhead_seconds
+            self.done(result)
 
-    async def _ask(self, case: Case, root: Path) -> Transcript:
-        recorder = Recorder()
-        assistant = Assistant(self.settings, self.endpoint, root, recorder)
-        try:
-            result = await assistant.ask(case.question)
-        finally:
-            await assistant.aclose()
-        return recorder.transcript(result, assistant.workspace.root)
+    async def _warm_up(self, serving: Serving) -> None:
+        """One short answer, so that no case pays for what an endpoint does only once."""
+        settings = replace(serving.configuration.settings(), max_turns=1, max_tokens=8)
+        with tempfile.TemporaryDirectory(prefix="agent-bench-") as scratch:
+            assistant = Assistant(settings, serving.endpoint, Path(scratch))
+            try:
+                result = await assistant.ask("Hello")
+            finally:
+                await assistant.aclose()
+        name = serving.configuration.name
+        if result.subtype == "interrupted":
+            raise asyncio.CancelledError
+        if result.subtype in ("unavailable", "error"):
+            raise AgentError(f"{name}: {result.message}", result.subtype)
+        reported = result.model.get("hash")
+        if reported is None and serving.configuration.weights is not None:
+            raise AgentError(
+                f"{name}: the endpoint does not say which weights it serves, so they cannot be "
+                f"those of the configuration, {serving.configuration.weights}; leave out weights."
+            )
+        self._same(f"{name}: ", serving.configuration, reported)
 
-    async def _check(self, case: Case, run: Transcript) -> None:
+    async def _check(self, item: Item, run: Row, endpoint: Endpoint) -> None:
         """A dead endpoint is no result of the model's; nor is a run that we broke off ourselves."""
         if run.ended == "interrupted":
             raise asyncio.CancelledError
-        if run.ended == "unavailable" and not await asyncio.to_thread(_answers, self.endpoint):
-            raise AgentError(f"Stopped at {case.id}: {run.message}", "unavailable")
-        reported = run.model.get("hash")
-        self.weights = self.weights or reported
-        if reported not in (None, self.weights):
+        where = f"{item.configuration.name}: stopped at {item.case.id}: "
+        if run.ended in _BROKEN and not await asyncio.to_thread(_answers, endpoint):
+            raise AgentError(f"{where}{run.message}", "unavailable")
+        self._same(where, item.configuration, run.weights)
+
+    def _same(self, where: str, configuration: Configuration, reported: str | None) -> None:
+        """See that the weights are those of the configuration, and those that answered before."""
+        if reported is None:
+            return
+        if configuration.weights not in (None, reported):
             raise AgentError(
-                f"Stopped at {case.id}: the endpoint answered with the weights {reported}, "
-                f"but began with {self.weights}."
+                f"{where}the endpoint serves the weights {reported}, "
+                f"but the configuration says {configuration.weights}."
+            )
+        first = self._weights.setdefault(configuration.name, reported)
+        if reported != first:
+            raise AgentError(
+                f"{where}the endpoint answered with the weights {reported}, but the results so far "
+                f"are of {first}; serve those again, or start anew with --fresh."
             )
 
-    def _write(self, row: dict[str, Any]) -> None:
-        self.out.write(json.dumps(row, ensure_ascii=False) + "\n")
-        self.out.flush()
 
-
-def _scored(case: Case, run: Transcript, verdict: Verdict) -> Scored:
-    tokens = run.usage.get("output_tokens", 0)
-    return Scored(
-        case.id,
-        case.label,
-        case.subtype,
-        case.pair,
-        verdict,
-        run.ended,
-        run.interventions,
-        run.seconds,
-        tokens,
-    )
+def _code() -> str:
+    """A hash of the program that is measured with every model, and of its judge."""
+    total = hashlib.sha256()
+    roots = [Path(str(package.__file__)).parent for package in (agent, agent_tools)]
+    files = [path for root in roots for path in sorted(root.rglob("*.py"))]
+    for path in (*files, Path(judge.__file__)):
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
 
 
 def _answers(endpoint: Endpoint) -> bool:

@@ -22,10 +22,10 @@ EDIT = call("edit_file", path="src/gauge.py", old="LIMIT = 5", new="LIMIT = 9")
 def bench(
     folder: Path, rows: Sequence[dict[str, Any]], script: Sequence[Behaviour], *flags: str
 ) -> tuple[int, list[dict[str, Any]]]:
-    """The exit code and the result rows."""
+    """The exit code and the result rows; the endpoint is warmed up before the script begins."""
     suite = suite_file(folder, *rows)
     out = folder / "out"
-    with ScriptedEndpoint(script) as endpoint:
+    with ScriptedEndpoint([text("Hello."), *script]) as endpoint:
         where = ["--base-url", endpoint.base_url, "--suite", str(suite), "--out", str(out)]
         code = main(["bench", *where, "--concurrency", "1", *flags])
     return code, read(out / "results.jsonl")

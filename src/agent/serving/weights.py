@@ -170,6 +170,12 @@ def _identity_files(folder: Path, adapter: str | None) -> Iterator[Path]:
         yield from sorted(p for p in place.iterdir() if _IDENTITY_FILES.fullmatch(p.name))
 
 
+def disk_bytes(ref: str = EMBEDDED, adapter: str | None = None) -> int:
+    """The size of the files that make up a model. Raises LoadError when there is none."""
+    folder = _download(ref) if _is_hub_id(ref) else _local_folder(ref)
+    return sum(path.stat().st_size for path in _identity_files(folder, adapter))
+
+
 def signature(ref: str, adapter: str | None = None) -> str:
     """Changes whenever a file of the model does; cheap, for telling a stale server."""
     folder = None if _is_hub_id(ref) else _local_folder(ref)
