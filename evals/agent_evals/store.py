@@ -7,10 +7,11 @@ process that dies while it writes leaves at most one torn last line, which is no
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -190,13 +191,13 @@ class Store:
 
     def _open(self, fresh: bool) -> None:
         if fresh and self.path.exists():
-            moment = time.strftime("%Y%m%d-%H%M%S", time.localtime(self.path.stat().st_mtime))
-            self.path.rename(self.path.with_name(f"results-{moment}.jsonl"))
+            others = (self.path.with_name(f"results-{n}.jsonl") for n in count(1))
+            self.path.rename(next(path for path in others if not path.exists()))
             (self.folder / MANIFEST).unlink(missing_ok=True)
         self.manifest: dict[str, Any] | None = None
         if (self.folder / MANIFEST).exists():
             self.manifest = manifest(self.folder)
-        elif self.path.exists():
+        elif self.path.exists() and self.path.stat().st_size:
             raise UsageError(
                 f"{self.folder} already holds results, but no {MANIFEST}; choose another --out."
             )
@@ -233,7 +234,7 @@ class Store:
             while line:
                 line = line[os.write(self._file, line) :]
         except OSError as error:
-            if self.path.is_file():
+            with suppress(OSError):
                 os.ftruncate(self._file, size)
             raise AgentError(f"{self.path} cannot be written: {error.strerror}.") from None
         self.keys.add(result.key)
