@@ -1,29 +1,16 @@
-"""The scores as text: tables for people, and a sentence that says what they mean."""
+"""The scores as text, 80 columns wide, and a sentence that says what they mean."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from agent_evals.score import (
-    DECISIONS,
-    Balanced,
-    Scores,
-    Share,
-    always_call,
-    never_call,
-)
+from agent_evals.controls import WORDS
+from agent_evals.score import DECISIONS
+from agent_evals.scores import Scores
+from agent_evals.stats import Balanced, Share, rule_of_three
+from agent_evals.suite import LABELS
 
 _NOTHING = "-"
-
-
-@dataclass(frozen=True)
-class Header:
-    """What was measured, as the endpoint reports it."""
-
-    model: str
-    weights: str | None
-    suite: str
-    seconds: float
-    concurrency: int
+_NAME = 16  # characters of a name in a table
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -39,105 +26,194 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def report(header: Header, scores: Scores) -> str:
-    """The whole report."""
-    return "\n\n".join(
-        [
-            _title(header, scores),
-            _main(header.model, scores),
-            _matrix(scores),
-            _details(scores),
-            _subtypes(scores),
-            meaning(header.model, scores),
-        ]
-    )
+def report(
+    manifest: Mapping[str, Any],
+    scores: Mapping[str, Scores],
+    controls: Mapping[str, Scores],
+    hint: str | None = None,
+) -> str:
+    """The whole report: a row for each configuration and each control, then the details.
 
-
-def _title(header: Header, scores: Scores) -> str:
-    tool, direct = scores.balanced.recall.n, scores.balanced.specificity.n
-    weights = header.weights or "the endpoint reports no hash"
-    return (
-        f"{header.model} ({weights})\n"
-        f"suite {header.suite}: {scores.n} cases ({tool} tool, {direct} direct) "
-        f"in {header.seconds:.0f} s, {header.concurrency} at once, "
-        f"median {scores.median_seconds:.2f} s and {scores.tokens / max(1, scores.n):.0f} tokens "
-        "written per case"
-    )
-
-
-def _main(model: str, scores: Scores) -> str:
-    head = ["% [95% interval]", "balanced", "recall", "specificity", "right tool+arguments"]
-    rows = [head, [model, *_decision(scores.balanced), _percent(scores.right_call)]]
-    rows.append(["always-call", *_decision(always_call(scores)), _NOTHING])
-    nothing = Share(0, scores.right_call.n)
-    rows.append(["never-call", *_decision(never_call(scores)), _percent(nothing)])
-    return table(rows)
-
-
-def _decision(balanced: Balanced) -> list[str]:
-    return [_percent(part) for part in (balanced, balanced.recall, balanced.specificity)]
-
-
-def _percent(share: Share | Balanced) -> str:
-    if share.value != share.value:
-        return _NOTHING
-    low, high = share.interval
-    return f"{share.value * 100:.1f} [{low * 100:.1f}-{high * 100:.1f}]"
-
-
-def _matrix(scores: Scores) -> str:
-    rows = [
-        [label, *(str(scores.matrix[label, decision]) for decision in DECISIONS)]
-        for label in ("tool", "direct")
+    `hint` is a sentence about a control that is missing.
+    """
+    each = list(scores.values())
+    parts = [
+        _title(manifest, each),
+        "\n".join(filter(None, [_decisions([*each, *controls.values()]), hint])),
+        _tasks(each),
+        _loops(each),
+        _costs(manifest, each),
+        *(part for one in each for part in (_matrix(one), _subtypes(one))),
+        meaning(scores, controls),
     ]
-    return table([["decision", *DECISIONS], *rows])
+    return "\n\n".join(filter(None, parts))
 
 
-def _details(scores: Scores) -> str:
-    other = {name: n for name, n in scores.endings.items() if name != "success"}
-    return table(
-        [
-            ["answer checks, tool cases", _of(scores.tool_answers)],
-            ["answer checks, direct cases", _of(scores.direct_answers)],
-            ["pairs, both sides right", _of(scores.pairs)],
-            ["runs that repeat a call", str(scores.repeating_runs)],
-            ["repeated calls", str(scores.repeated_calls)],
-            ["malformed calls", str(scores.malformed_calls)],
-            ["runs that loop", str(scores.looped_runs)],
-            ["guard interventions", _counts(scores.interventions)],
-            ["runs without a whole answer", _counts(other)],
+def _title(manifest: Mapping[str, Any], scores: Sequence[Scores]) -> str:
+    split = f" ({split} split)" if (split := manifest.get("split")) else ""
+    lines = [f"suite {manifest.get('suite', _NOTHING)}{split}"]
+    for one in scores:
+        weights = ", ".join(one.weights) or "the endpoint reports no hash of its weights"
+        kinds = {"tool": one.balanced.recall.n, "direct": one.balanced.specificity.n}
+        kinds["abstain"] = one.abstain.n
+        cases = ", ".join(f"{n} {label}" for label, n in kinds.items() if n)
+        epochs = f" x {one.epochs:g} epochs" if one.epochs > 1 else ""
+        lines += [
+            f"{one.configuration} ({weights})",
+            f"  {one.cases} cases ({cases}){epochs}, "
+            f"{one.codebases} codebases, {one.families} families",
         ]
-    )
+    return "\n".join(lines)
 
 
-def _of(share: Share) -> str:
-    return f"{share.hits}/{share.n}" if share.n else _NOTHING
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {n}" for name, n in sorted(counts.items())) or "0"
-
-
-def _subtypes(scores: Scores) -> str:
-    rows = [["subtype", "label", "n", "decision", "tool+arguments", "answer"]]
-    for s in scores.subtypes:
-        shares = (s.decided, s.right_call, s.right_answer)
-        rows.append([s.name, s.label, str(s.decided.n), *map(_of, shares)])
+def _decisions(scores: Iterable[Scores]) -> str:
+    rows = [["% [95% interval]", "balanced", "recall", "specificity", "MCC"]]
+    for one in scores:
+        balanced = one.balanced
+        shares = [percent(s, 1) for s in (balanced, balanced.recall, balanced.specificity)]
+        mcc = f"{one.mcc:.2f}" if balanced.value == balanced.value else _NOTHING
+        rows.append([short(one.configuration), *shares, mcc])
     return table(rows)
 
 
-def meaning(model: str, scores: Scores) -> str:
-    """One sentence: is this better than a coin, and where does it fail more?"""
-    balanced = scores.balanced
+def _tasks(scores: Iterable[Scores]) -> str:
+    rows = [["% [95% interval]", "right call", "answers: tool", "direct", "abstains", "pairs"]]
+    for one in scores:
+        shares = (one.right_call, one.answers["tool"], one.answers["direct"])
+        rows.append([short(one.configuration), *map(percent, (*shares, one.abstain, one.pairs))])
+    return table(rows)
+
+
+def _loops(scores: Sequence[Scores]) -> str:
+    head = ["runs and calls", "repeat a call", "loop", "redundant", "excess/run", "malformed"]
+    rows = [head]
+    for one in scores:
+        loops = one.loops
+        shares = (_rate(loops.repeating), _rate(loops.looped))
+        counts = (str(loops.repeated_calls), _number(loops.excess_per_run))
+        calls = f"{one.malformed_calls}/{one.arguments.calls}"
+        rows.append([short(one.configuration), *shares, *counts, calls])
+    lines = [table(rows)]
+    for one in scores:
+        broken = {name: n for name, n in one.endings.items() if name != "success"}
+        lines += _told(one, "the guard stepped in", one.loops.interventions)
+        lines += _told(one, "no whole answer", broken)
+    return "\n".join(lines)
+
+
+def _told(one: Scores, what: str, counts: Mapping[str, int]) -> list[str]:
+    told = ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
+    return [f"{short(one.configuration)}: {what}: {told}"] if told else []
+
+
+def _costs(manifest: Mapping[str, Any], scores: Iterable[Scores]) -> str:
+    known = {entry.get("name"): entry for entry in manifest.get("configurations") or []}
+    rows = [["median, mean", "s [quartiles]", "first", "in", "out", "disk", "memory", "load"]]
+    for one in scores:
+        cost, entry = one.cost, known.get(one.configuration) or {}
+        low, high = cost.quartiles
+        rows.append(
+            [
+                short(one.configuration),
+                f"{_number(cost.seconds)} [{_number(low)}-{_number(high)}]",
+                _number(cost.first_token_seconds, "s"),
+                f"{cost.input_tokens:.0f}",
+                f"{cost.output_tokens:.0f}",
+                _size(entry.get("disk_bytes")),
+                _size(entry.get("peak_memory_bytes")),
+                _number(entry.get("load_seconds"), "s"),
+            ]
+        )
+    return table(rows)
+
+
+def _matrix(one: Scores) -> str:
+    rows = [
+        [label, *(str(one.matrix[label, decision]) for decision in DECISIONS)]
+        for label in LABELS
+        if any(one.matrix[label, decision] for decision in DECISIONS)
+    ]
+    return table([[short(one.configuration), *DECISIONS], *rows])
+
+
+def _subtypes(one: Scores) -> str:
+    rows = [[short(one.configuration), "label", "n", "decision", "right call", "answer"]]
+    for s in one.subtypes:
+        shares = (s.decided, s.right_call, s.right_answer)
+        rows.append([short(s.name), s.label, str(s.decided.n), *map(percent, shares)])
+    return table(rows)
+
+
+def meaning(scores: Mapping[str, Scores], controls: Mapping[str, Scores]) -> str:
+    """One sentence: is the best one better than a coin and than its wording, where does it fail?"""
+    best = max(scores.values(), key=lambda one: _or_nothing(one.balanced.value), default=None)
+    if best is None:
+        return "There are no results."
+    balanced, name = best.balanced, best.configuration
     if balanced.value != balanced.value:
         return "Only one kind of case was run, so nothing can be said about telling them apart."
-    low, high = balanced.interval
-    if low <= 0.5 <= high:
-        return f"{model} tells the two kinds of question apart no better than chance (50%)."
+    low = balanced.interval[0]
+    if low <= 0.5:
+        return f"{name} tells the two kinds of question apart no better than chance (50%)."
+    words = controls[WORDS].balanced.value if WORDS in controls else 0.0
+    if low <= words:
+        return (
+            f"{name} decides {balanced.value:.0%} right, which is no better than a bag of words "
+            f"that knows nothing of the code ({words:.0%})."
+        )
     missed = balanced.recall.n - balanced.recall.hits
     eager = balanced.specificity.n - balanced.specificity.hits
+    which = f"Best of {len(scores)}, {name}" if len(scores) > 1 else name
     return (
-        f"{model} decides {balanced.value:.0%} right where always or never calling gets 50%: "
-        f"it failed to look {missed} times and to answer at once {eager} times; "
-        f"of the questions about the code it made the right call for {_of(scores.right_call)}."
+        f"{which} decides {balanced.value:.0%} right where always or never calling gets 50%: "
+        f"it failed to look {missed:g} times and to answer at once {eager:g} times; "
+        f"of the questions about the code it made the right call for {of(best.right_call)}."
     )
+
+
+def percent(share: Share | Balanced, digits: int = 0) -> str:
+    """The value and its interval in percent."""
+    if share.value != share.value:
+        return _NOTHING
+    value, low, high = (_hundred(x, digits) for x in (share.value, *share.interval))
+    return f"{value} [{low}-{high}]"
+
+
+def _hundred(share: float, digits: int) -> str:
+    return "100" if share == 1 else f"{100 * share:.{digits}f}"
+
+
+def of(share: Share) -> str:
+    """Hits and number of cases."""
+    return f"{share.hits:g}/{share.n}" if share.n else _NOTHING
+
+
+def short(name: str) -> str:
+    """A name that fits a column; a long one loses its middle."""
+    if len(name) <= _NAME:
+        return name
+    half = (_NAME - 1) // 2
+    return f"{name[: _NAME - 1 - half]}…{name[-half:]}"
+
+
+def _rate(share: Share) -> str:
+    """A count of runs; where it is none, what it is at most."""
+    if share.n and not share.hits:
+        return f"0 (<{rule_of_three(share.n):.1%})"
+    return f"{share.hits:g} ({share.value:.1%})" if share.n else _NOTHING
+
+
+def _number(value: float | None, unit: str = "") -> str:
+    if value is None or value != value:
+        return _NOTHING
+    return f"{value:.2f} {unit}".rstrip()
+
+
+def _size(size: int | None) -> str:
+    if size is None:
+        return _NOTHING
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def _or_nothing(value: float) -> float:
+    return value if value == value else -1.0

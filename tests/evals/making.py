@@ -1,11 +1,12 @@
 """Cases, transcripts and results made by hand."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 from agent_evals.judge import Verdict
-from agent_evals.run import Scored
+from agent_evals.store import Row
 from agent_evals.suite import Case
 from agent_evals.transcript import Call, Transcript
 
@@ -47,7 +48,17 @@ EDIT_ROW = {
         {"path": "src/gauge.py", "lacks": "LIMIT = 5"},
     ],
 }
+ABSTAIN_ROW = {
+    "id": "a1",
+    "fixture": "meter",
+    "question": "What does src/valve.py do?",
+    "label": "abstain",
+    "subtype": "missing_file",
+    "answer": [["no file", "does not exist", "not find"]],
+}
 GAUGE = "LIMIT = 5\n\nclass Gauge:\n    low = 0\n    high = 1\n    unit = 'bar'\n"
+
+_numbers = itertools.count()
 
 
 def case(row: dict[str, Any], **changes: Any) -> Case:
@@ -80,25 +91,25 @@ def suite_file(folder: Path, *rows: dict[str, Any]) -> Path:
     return path
 
 
-def scored(label: str, decision: str, *, right_call: bool | None = None, **more: Any) -> Scored:
+def scored(label: str, decision: str, *, right_call: bool | None = None, **more: Any) -> Row:
     """A result with the given decision; all else is as in a clean run."""
     wanted = "called" if label == "tool" else "answered"
     verdict: dict[str, Any] = {
         "decision": decision,
-        "decided": decision == wanted,
+        "decided": more.pop("decided", decision == wanted),
         "right_call": bool(right_call) if label == "tool" else None,
         "right_answer": more.pop("right_answer", None),
         "repeated": more.pop("repeated", 0),
         "malformed": more.pop("malformed", 0),
         "looped": more.pop("looped", False),
+        "excess": more.pop("excess", 0),
     }
     fields: dict[str, Any] = {
-        "id": "x",
+        "id": f"case-{next(_numbers)}",
         "subtype": "define" if label == "tool" else "concept",
-        "pair": None,
         "ended": "success",
-        "interventions": (),
         "seconds": 1.0,
-        "tokens": 10,
+        "usage": {"input_tokens": 100, "output_tokens": 10},
+        "configuration": "little",
     }
-    return Scored(label=label, verdict=Verdict(**verdict), **{**fields, **more})
+    return Row(label=label, verdict=Verdict(**verdict), **{**fields, **more})
