@@ -7,19 +7,20 @@ import platform
 import shlex
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from agent.exits import AgentError, Exit, UsageError
 from agent.render import note
-from agent_evals import config, report, serving, store, suite
+from agent_evals import config, controls, public, report, serving, store, suite
 from agent_evals.attempt import OnFixtures
 from agent_evals.config import Configuration
 from agent_evals.progress import Progress
-from agent_evals.run import Plan, Runner
-from agent_evals.score import Scores, score
+from agent_evals.public.cases import PublicSuite
+from agent_evals.public.run import OnPublicSet
+from agent_evals.run import Plan, Runner, Task
+from agent_evals.score import by_configuration
 from agent_evals.serving import Serving
 from agent_evals.store import RESULTS, Store
 
@@ -27,20 +28,15 @@ from agent_evals.store import RESULTS, Store
 def bench(options: argparse.Namespace, command: Sequence[str]) -> int:
     """Run what is missing and print the report; 0, or 1 when `--fail-under` is not reached."""
     configurations = _configurations(options)
-    chosen = suite.load(options.suite)
-    cases = chosen.of(options.split)
-    cases = tuple(suite.spread(cases, options.limit or len(cases)))
-    task = OnFixtures(cases, chosen.fixtures)
+    about, task = _task(options)
     plan = Plan(task, configurations, options.epochs, options.concurrency)
     keys = plan.keys()
-    folder = Path(options.out) if options.out else _default(chosen.name, keys)
-    begun = time.monotonic()
+    folder = Path(options.out) if options.out else _default(about["suite"], keys)
     with Store(folder, fresh=options.fresh) as kept:
         _check(kept, keys)
-        about = _about(options, chosen, len(cases), configurations, command, kept)
+        about |= _about(options, configurations, command, kept)
         _make(plan, keys, kept, about)
-    seconds = time.monotonic() - begun
-    return _report(folder, about, seconds, options.fail_under)
+    return _report(folder, about, options.fail_under)
 
 
 def _configurations(options: argparse.Namespace) -> list[Configuration]:
@@ -50,6 +46,23 @@ def _configurations(options: argparse.Namespace) -> list[Configuration]:
     if options.base_url or options.adapter:
         raise UsageError("--config says where each model is; leave out --base-url and --adapter.")
     return config.from_file(Path(options.config))
+
+
+def _task(options: argparse.Namespace) -> tuple[dict[str, Any], Task]:
+    """What the manifest says of the suite, and its cases as they are run."""
+    chosen: suite.Suite | PublicSuite
+    if public.is_public(options.suite):
+        chosen = public.load(options.suite)
+        for line in chosen.notes:
+            note(line)
+    else:
+        chosen = suite.load(options.suite)
+    about = {"suite": chosen.name, "suite_sha256": chosen.sha256, "split": options.split}
+    if isinstance(chosen, suite.Suite):
+        ours = suite.spread(chosen.of(options.split), options.limit)
+        return {**about, "cases": len(ours)}, OnFixtures(ours, chosen.fixtures)
+    theirs = suite.spread(chosen.of(options.split), options.limit)
+    return {**about, "cases": len(theirs)}, OnPublicSet(theirs)
 
 
 def _default(name: str, keys: Sequence[str]) -> Path:
@@ -71,8 +84,6 @@ def _check(kept: Store, keys: Sequence[str]) -> None:
 
 def _about(
     options: argparse.Namespace,
-    chosen: suite.Suite,
-    cases: int,
     configurations: Sequence[Configuration],
     command: Sequence[str],
     kept: Store,
@@ -81,10 +92,6 @@ def _about(
     before = kept.manifest or {}
     known = {entry.get("name"): entry for entry in before.get("configurations", [])}
     return {
-        "suite": chosen.name,
-        "suite_sha256": chosen.sha256,
-        "cases": cases,
-        "split": options.split,
         "epochs": options.epochs,
         "concurrency": options.concurrency,
         "configurations": [known.get(c.name) or serving.described(c) for c in configurations],
@@ -112,25 +119,33 @@ def _make(plan: Plan, keys: Sequence[str], kept: Store, about: dict[str, Any]) -
     if there:
         note(f"Going on: {there} of {len(keys)} results are in {kept.path}.")
     try:
-        with ExitStack() as opened, Progress(len(keys), there) as progress:
-            servings: list[Serving] = []
-            try:
-                for configuration in plan.configurations:
-                    servings.append(serving.open_(configuration))
-                    opened.callback(servings[-1].close)
-                runner = Runner(plan, servings, kept, progress.show)
-                asyncio.run(runner.run())
-            finally:
-                opened.close()
-                _add_costs(about, servings)
-    except AgentError as error:
-        raise AgentError(f"{error} {_kept(kept, keys)}", error.subtype) from None
-    except KeyboardInterrupt:
-        note(f"agent: Interrupted. {_kept(kept, keys)}")
+        with Progress(len(keys), there) as progress:
+            about["overhead_share"] = _run(Runner(plan, kept, progress.show), about)
+        about["finished"] = _now()
+        kept.describe(about)
+    except (AgentError, KeyboardInterrupt) as error:
+        ending = (
+            f"{len(kept.keys)} of {len(keys)} results are in {kept.path}; "
+            "the same command goes on from there."
+        )
+        if isinstance(error, AgentError):
+            raise AgentError(f"{error} {ending}", error.subtype) from None
+        note(f"agent: Interrupted. {ending}")
         raise
-    about["overhead_share"] = round(runner.overhead, 4)
-    about["finished"] = _now()
-    kept.describe(about)
+
+
+def _run(runner: Runner, about: dict[str, Any]) -> float:
+    """Serve every configuration as long as its cases run; the harness's share of the time."""
+    servings: list[Serving] = []
+    try:
+        for configuration in runner.plan.configurations:
+            servings.append(serving.open_(configuration))  # noqa: PERF401
+        asyncio.run(runner.run(servings))
+    finally:
+        for opened in servings:
+            opened.close()
+        _add_costs(about, servings)
+    return round(runner.overhead, 4)
 
 
 def _add_costs(about: dict[str, Any], servings: Sequence[Serving]) -> None:
@@ -140,39 +155,25 @@ def _add_costs(about: dict[str, Any], servings: Sequence[Serving]) -> None:
     ]
 
 
-def _kept(kept: Store, keys: Sequence[str]) -> str:
-    return (
-        f"{len(kept.keys)} of {len(keys)} results are in {kept.path}; "
-        "the same command goes on from there."
-    )
-
-
-def _report(folder: Path, about: dict[str, Any], seconds: float, least: float | None) -> int:
+def _report(folder: Path, about: dict[str, Any], least: float | None) -> int:
     """Print the report and keep it; the exit code."""
-    texts: list[str] = []
-    failed: list[str] = []
-    for entry in about["configurations"]:
-        scores, weights = _scores(folder, entry["name"])
-        header = report.Header(
-            entry["name"], weights, about["suite"], seconds, about["concurrency"]
-        )
-        texts.append(report.report(header, scores))
-        if least is not None and not scores.balanced.value * 100 >= least:
-            failed.append(entry["name"])
-    text = "\n\n".join(texts)
-    (folder / "report.txt").write_text(text + "\n", encoding="utf-8")
+    scores = by_configuration(store.rows(folder))
+    others = controls.controls(store.rows(folder))
+    text = report.report(about, scores, others, controls.missing())
     print(text)
+    try:
+        (folder / "report.txt").write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise AgentError(f"report.txt cannot be written: {error.strerror}.") from None
     share = about["overhead_share"]
     if share is not None:
         note(f"{share:.1%} of the time was the harness's own, the rest the endpoint's.")
     note(f"results: {folder / RESULTS}")
+    failed = [
+        name
+        for name, one in scores.items()
+        if least is not None and not one.balanced.value * 100 >= least
+    ]
     for name in failed:
         note(f"agent: {name}: the balanced accuracy is below {least:g}%.")
     return Exit.ERROR if failed else Exit.OK
-
-
-def _scores(folder: Path, name: str) -> tuple[Scores, str | None]:
-    """The scores of a configuration, and the hash of the weights that answered."""
-    rows = [row.slim() for row in store.rows(folder) if row.configuration == name]
-    weights = next((row.weights for row in rows if row.weights), None)
-    return score(rows), weights

@@ -8,8 +8,7 @@ from typing import get_args
 
 from agent.exits import BY_SUBTYPE, AgentError, UsageError
 from agent.render import note
-from agent_evals import bench
-from agent_evals.suite import Split
+from agent_evals.suite import DEFAULT, Split
 
 # Each in a module of its own with `main(argv) -> int`, imported when called.
 _SUBCOMMANDS = {
@@ -26,7 +25,10 @@ def main(argv: Sequence[str]) -> int:
     try:
         if argv and argv[0] in _SUBCOMMANDS:
             return _subcommand(argv[0])(argv[1:])
-        return bench.bench(_parser().parse_args(argv), ["agent", "bench", *argv])
+        options = _parser().parse_args(argv)
+        from agent_evals import bench
+
+        return bench.bench(options, ["agent", "bench", *argv])
     except AgentError as error:
         note(f"agent: {error}")
         return BY_SUBTYPE[error.subtype]
@@ -65,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--suite", default="embedded", help="a suite's name or file")
+    add("--suite", default=DEFAULT, help=f"a suite's name or file; default: {DEFAULT}")
     add("--split", choices=get_args(Split), help="only the cases of this split")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("-m", "--model", help="folder, Hub id, or name at --base-url")

@@ -15,6 +15,7 @@ import agent
 import agent_tools
 from agent.assistant import Assistant
 from agent.connect import Endpoint
+from agent.events import Result
 from agent.exits import AgentError
 from agent_evals import judge
 from agent_evals.config import Configuration
@@ -24,21 +25,6 @@ from agent_evals.store import Row, Store, key
 _PATIENCE = 10.0
 # Endings that a dying endpoint causes as well as a bad model.
 _BROKEN = frozenset({"unavailable", "error", "truncated", "empty"})
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A finished case: what the scores are made of."""
-
-    id: str
-    label: str
-    subtype: str
-    pair: str | None
-    verdict: judge.Verdict
-    ended: str
-    interventions: tuple[str, ...]
-    seconds: float
-    tokens: int
 
 
 class Task(Protocol):
@@ -108,23 +94,22 @@ class Runner:
     """
 
     plan: Plan
-    servings: Sequence[Serving]
     store: Store
     done: Callable[[Row], None] = lambda row: None
     _seconds: float = 0.0
     _ours: float = 0.0
     _weights: dict[str, str] = field(default_factory=dict)
 
-    async def run(self) -> None:
+    async def run(self, servings: Sequence[Serving]) -> None:
         """Warm the endpoints up, which is not counted, and run what is missing.
 
         Raises:
             AgentError: an endpoint is gone or serves other weights than expected or than before,
                 or a result cannot be written. What was finished is in the store.
         """
-        endpoints = {serving.configuration.name: serving.endpoint for serving in self.servings}
+        endpoints = {serving.configuration.name: serving.endpoint for serving in servings}
         self._weights = dict(self.store.weights)
-        for serving in self.servings:
+        for serving in servings:
             await self._warm_up(serving)
         for turn in self.plan.turns():
             missing = [item for item in turn if item.key not in self.store.keys]
@@ -147,7 +132,10 @@ class Runner:
     async def _work(self, waiting: Iterator[Item], endpoint: Endpoint) -> None:
         for item in waiting:
             begun = time.perf_counter()
-            tried = await self.plan.task.attempt(item.case, item.configuration, endpoint)
+            try:
+                tried = await self.plan.task.attempt(item.case, item.configuration, endpoint)
+            except OSError as error:  # no room for a copy of the fixture, say
+                raise AgentError(f"{_where(item)}{error}.") from error
             result = replace(
                 tried, key=item.key, configuration=item.configuration.name, epoch=item.epoch
             )
@@ -159,14 +147,11 @@ class Runner:
 
     async def _warm_up(self, serving: Serving) -> None:
         """One short answer, so that no case pays for what an endpoint does only once."""
-        settings = replace(serving.configuration.settings(), max_turns=1, max_tokens=8)
-        with tempfile.TemporaryDirectory(prefix="agent-bench-") as scratch:
-            assistant = Assistant(settings, serving.endpoint, Path(scratch))
-            try:
-                result = await assistant.ask("Hello")
-            finally:
-                await assistant.aclose()
         name = serving.configuration.name
+        try:
+            result = await _short_answer(serving)
+        except OSError as error:
+            raise AgentError(f"{name}: {error}.") from error
         if result.subtype == "interrupted":
             raise asyncio.CancelledError
         if result.subtype in ("unavailable", "error"):
@@ -183,10 +168,9 @@ class Runner:
         """A dead endpoint is no result of the model's; nor is a run that we broke off ourselves."""
         if run.ended == "interrupted":
             raise asyncio.CancelledError
-        where = f"{item.configuration.name}: stopped at {item.case.id}: "
         if run.ended in _BROKEN and not await asyncio.to_thread(_answers, endpoint):
-            raise AgentError(f"{where}{run.message}", "unavailable")
-        self._same(where, item.configuration, run.weights)
+            raise AgentError(f"{_where(item)}{run.message}", "unavailable")
+        self._same(_where(item), item.configuration, run.weights)
 
     def _same(self, where: str, configuration: Configuration, reported: str | None) -> None:
         """See that the weights are those of the configuration, and those that answered before."""
@@ -203,6 +187,20 @@ class Runner:
                 f"{where}the endpoint answered with the weights {reported}, but the results so far "
                 f"are of {first}; serve those again, or start anew with --fresh."
             )
+
+
+async def _short_answer(serving: Serving) -> Result:
+    settings = replace(serving.configuration.settings(), max_turns=1, max_tokens=8)
+    with tempfile.TemporaryDirectory(prefix="agent-bench-") as scratch:
+        assistant = Assistant(settings, serving.endpoint, Path(scratch))
+        try:
+            return await assistant.ask("Hello")
+        finally:
+            await assistant.aclose()
+
+
+def _where(item: Item) -> str:
+    return f"{item.configuration.name}: stopped at {item.case.id}: "
 
 
 def _code() -> str:

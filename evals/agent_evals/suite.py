@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,7 @@ from agent_evals import fixtures as codebases
 from agent_tools import TOOLS, WRITES
 
 HOME = Path(__file__).parents[1]
+DEFAULT = "discrimination"
 _TOOL_NAMES = [tool.__name__ for tool in TOOLS]
 
 
@@ -232,10 +233,20 @@ def _first(error: ValidationError) -> str:
     return f"{field}: {message}" if field else message
 
 
-def spread(cases: Sequence[Case], limit: int) -> list[Case]:
+class _Labelled(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+
+
+AnyCase = TypeVar("AnyCase", bound=_Labelled)
+
+
+def spread(cases: Sequence[AnyCase], limit: int | None = None) -> list[AnyCase]:
     """The first `limit` cases in an order that mixes the labels, the same every time."""
 
-    def rank(case: Case) -> str:
+    def rank(case: AnyCase) -> str:
         return hashlib.sha256(case.id.encode()).hexdigest()
 
     kinds = [sorted((c for c in cases if c.label == k), key=rank) for k in LABELS]

@@ -16,7 +16,8 @@ from agent.cli import main
 from agent.exits import Exit
 from agent_evals.store import Store, read
 from tests.evals.making import DIRECT_ROW, TOOL_ROW, suite_file
-from tests.scripted_endpoint import Behaviour, Handler, ScriptedEndpoint, call, hang, text
+from tests.evals.public_making import bfcl
+from tests.scripted_endpoint import Behaviour, Handler, ScriptedEndpoint, call, hang, html, text
 
 ANSWER = text("It is in src/gauge.py.")
 SIX = [{**TOOL_ROW, "id": f"t{n}", "question": f"Where is Gauge {n} defined?"} for n in range(6)]
@@ -233,12 +234,38 @@ def test_an_endpoint_that_dies_is_no_result(
 def test_an_endpoint_that_never_made_sense(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tests.scripted_endpoint import html
-
     with ScriptedEndpoint([html()]) as endpoint:
         assert main(flags(tmp_path, endpoint)) != Exit.OK
     assert "0 of 6 results are in" in capsys.readouterr().err
     assert results(tmp_path) == []
+
+
+def test_no_room_for_a_copy_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ScriptedEndpoint([ANSWER]) as endpoint:
+        command = flags(tmp_path, endpoint)
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+        assert main(command) == Exit.ERROR
+        message = capsys.readouterr().err
+        assert "No such file" in message and "0 of 6 results are in" in message
+        monkeypatch.undo()
+        assert main(command) == Exit.OK
+    assert len(results(tmp_path)) == 6
+
+
+def test_public_sets_run_like_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = f"bfcl:{bfcl(tmp_path / 'bfcl')}"
+    called = call("shape_area", shape="square", side=3)
+    with ScriptedEndpoint([text("Hello."), called, text("I have no tool for that.")]) as endpoint:
+        command = flags(tmp_path, endpoint, "--suite", where)
+        assert main(command) == Exit.OK
+        assert len(endpoint.requests) == 3
+        assert main(command) == Exit.OK
+        assert len(endpoint.requests) == 3
+    rows = read(tmp_path / "out").rows
+    assert {row.label for row in rows} == {"tool", "direct"}
+    assert read(tmp_path / "out").manifest["suite"] == "bfcl"
 
 
 def test_tools_that_are_not_offered_are_not_sent(tmp_path: Path) -> None:
