@@ -50,7 +50,7 @@ def judge(case: Case, run: Transcript, fixture: Path, root: Path) -> Verdict:
         decision=decision,
         decided=_decided(case, decision, run, fixture, root),
         right_call=_right_call(case, run, fixture, root) if case.label == "tool" else None,
-        right_answer=_right_answer(case, run) if case.answer else None,
+        right_answer=right_answer(case, run) if case.answer else None,
         repeated=repeated_calls(run.calls, run.root),
         malformed=malformed_calls(run),
         looped=run.ended in ("looped", "turn_limit") or any("loop" in i for i in run.interventions),
@@ -64,7 +64,7 @@ def _decided(case: Case, decision: Decision, run: Transcript, fixture: Path, roo
     if case.label == "direct":
         return decision == "answered"
     calm = decision == "answered" or (decision == "called" and _only_looked(case, run))
-    return calm and _right_answer(case, run) and not changed_files(fixture, root)
+    return calm and right_answer(case, run) and not changed_files(fixture, root)
 
 
 def _only_looked(case: Case, run: Transcript) -> bool:
@@ -154,7 +154,7 @@ def _lost(before: Path, after: Path) -> int:
     return len(set(old) - set(after.read_text(encoding="utf-8").splitlines()))
 
 
-def _right_answer(case: Case, run: Transcript) -> bool:
+def right_answer(case: Case, run: Transcript) -> bool:
     """The run ended well and its answer matches every group; letter case does not matter."""
     return run.ended == "success" and all(
         any(re.search(pattern, run.answer, re.IGNORECASE) for pattern in group)

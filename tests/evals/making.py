@@ -85,7 +85,7 @@ def fixture(folder: Path) -> Path:
 def suite_file(folder: Path, *rows: dict[str, Any]) -> Path:
     """A suite of these rows, its fixtures beside it."""
     fixture(folder / "fixtures")
-    (folder / "suites").mkdir()
+    (folder / "suites").mkdir(parents=True)
     path = folder / "suites" / "little.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path

@@ -9,7 +9,7 @@ import pytest
 from agent_evals.judge import Verdict, changed_files, judge
 from agent_evals.transcript import Call, Transcript, is_valid
 from tests.evals import making
-from tests.evals.making import DIRECT_ROW, EDIT_ROW, GAUGE, TOOL_ROW, case, grep, run
+from tests.evals.making import ABSTAIN_ROW, DIRECT_ROW, EDIT_ROW, GAUGE, TOOL_ROW, case, grep, run
 
 UNKNOWN = Call("search", {"q": "Gauge"}, "failed", "Error: There is no tool 'search'.", False)
 MISFIT = Call("grep", {"q": "Gauge"}, "failed", "Error: grep needs 'pattern'.", False)
@@ -136,6 +136,9 @@ def test_loops_that_the_guard_ended_still_count(transcript: Transcript, looped: 
     assert verdict(TOOL_ROW, transcript).looped is looped
 
 
+EDITED = Call("edit_file", {"path": "src/gauge.py"}, "ok", "Edited src/gauge.py at line 1.")
+
+
 def edit_well(root: Path) -> None:
     (root / "src/gauge.py").write_text(GAUGE.replace("LIMIT = 5", "LIMIT = 9"))
 
@@ -174,9 +177,90 @@ def test_an_edit_is_judged_by_what_is_in_the_files(
     fixture = making.fixture(tmp_path)
     root = Path(shutil.copytree(fixture, tmp_path / "copy"))
     act(root)
-    edited = Call("edit_file", {"path": "src/gauge.py"}, "ok", "Edited src/gauge.py at line 1.")
-    assert judge(case(EDIT_ROW), run(edited), fixture, root).right_call is right
+    assert judge(case(EDIT_ROW), run(EDITED), fixture, root).right_call is right
     assert judge(case(EDIT_ROW), run(grep("LIMIT")), fixture, root).right_call is False
+
+
+MISSING = Call("read_file", {"path": "src/valve.py"}, "failed", "Error: there is no src/valve.py")
+VAIN_EDIT = Call("edit_file", {"path": "src/valve.py"}, "failed", "Error: there is no src/valve.py")
+GONE = "src/valve.py does not exist."
+
+
+@pytest.mark.parametrize("subtype", ["missing_file", "ambiguous"])
+@pytest.mark.parametrize(
+    ("transcript", "right"),
+    [
+        (run(answer=GONE), True),
+        (run(MISSING, answer=GONE), True),
+        (run(grep("valve", "No matches."), MISSING, answer=GONE), True),
+        (run(VAIN_EDIT, answer=GONE), True),
+        (run(answer="It opens and closes a pipe."), False),
+        (run(MISSING, answer="It opens and closes a pipe."), False),
+        (run(answer=""), False),
+        (run(EDITED, answer=GONE), False),
+        (run(UNKNOWN, answer=GONE), False),
+        (run(answer=GONE, ended="truncated"), False),
+        (run(MISSING, answer=GONE, ended="looped"), False),
+        (run(answer="<tool_call>{", ended="unparsed_tool_call"), False),
+    ],
+)
+def test_what_is_missing_is_said_and_looking_for_it_is_right(
+    transcript: Transcript, right: bool, subtype: str, tmp_path: Path
+) -> None:
+    row = {**ABSTAIN_ROW, "subtype": subtype}
+    assert verdict(row, transcript, tmp_path).decided is right
+
+
+@pytest.mark.parametrize("subtype", ["missing_argument", "no_tool"])
+@pytest.mark.parametrize(
+    ("transcript", "right"),
+    [
+        (run(answer=GONE), True),
+        (run(MISSING, answer=GONE), False),
+        (run(grep("valve", "No matches."), answer=GONE), False),
+        (run(Call("php_lint", {"path": "a"}, "ok", "fine", valid=False), answer=GONE), False),
+        (run(answer="Done."), False),
+    ],
+)
+def test_where_nothing_can_be_looked_up_a_call_is_a_guess(
+    transcript: Transcript, right: bool, subtype: str, tmp_path: Path
+) -> None:
+    row = {**ABSTAIN_ROW, "subtype": subtype}
+    assert verdict(row, transcript, tmp_path).decided is right
+
+
+@pytest.mark.parametrize("act", [edit_well, edit_another_too, delete_the_file])
+def test_who_should_have_asked_must_not_have_changed_anything(
+    act: Callable[[Path], None], tmp_path: Path
+) -> None:
+    fixture = making.fixture(tmp_path)
+    root = Path(shutil.copytree(fixture, tmp_path / "copy"))
+    assert judge(case(ABSTAIN_ROW), run(MISSING, answer=GONE), fixture, root).decided
+    act(root)
+    assert not judge(case(ABSTAIN_ROW), run(MISSING, answer=GONE), fixture, root).decided
+
+
+def test_an_abstention_has_a_right_answer_but_no_right_call() -> None:
+    said = verdict(ABSTAIN_ROW, run(MISSING, answer=GONE))
+    assert (said.right_call, said.right_answer, said.decision) == (None, True, "called")
+
+
+@pytest.mark.parametrize(
+    ("row", "calls", "excess"),
+    [
+        (TOOL_ROW, 0, 0),
+        (TOOL_ROW, 1, 0),
+        (TOOL_ROW, 3, 2),
+        (DIRECT_ROW, 0, 0),
+        (DIRECT_ROW, 2, 2),
+        (ABSTAIN_ROW, 1, 0),
+        (ABSTAIN_ROW, 2, 1),
+        ({**ABSTAIN_ROW, "subtype": "no_tool"}, 1, 1),
+    ],
+)
+def test_excess_calls(row: dict[str, object], calls: int, excess: int, tmp_path: Path) -> None:
+    made = [grep(str(n)) for n in range(calls)]
+    assert verdict(row, run(*made), tmp_path).excess == excess
 
 
 def test_changed_files_are_the_added_removed_and_rewritten_ones(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from agent.exits import UsageError
 from agent_evals import suite
-from tests.evals.making import DIRECT_ROW, EDIT_ROW, TOOL_ROW, case, suite_file
+from tests.evals.making import ABSTAIN_ROW, DIRECT_ROW, EDIT_ROW, TOOL_ROW, case, suite_file
 
 
 def test_a_good_suite_loads(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_a_good_suite_loads(tmp_path: Path) -> None:
 
 
 def test_our_own_suite_loads() -> None:
-    assert len(suite.load("embedded").cases) >= 150
+    assert len(suite.load(suite.DEFAULT).cases) >= 1200
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,14 @@ def test_our_own_suite_loads() -> None:
         ({"answer": [[]]}, "line 2: answer.0: "),
         ({"gold": {"name": "grep"}}, "line 2: 'gold.arguments' is missing"),
         ({"after": [{"path": "a.txt"}]}, "exactly one of content, contains and lacks"),
+        ({"offered": ["bash"]}, "line 2: offered.0: no tool 'bash'"),
+        ({"split": "train"}, "line 2: split: "),
+        ({"label": "abstain"}, 'an "abstain" row has no tools'),
+        (
+            {"label": "abstain", "tools": [], "evidence": [], "gold": None, "answer": []},
+            'an "abstain" row needs the "answer"',
+        ),
+        ({"canary": "x"}, "line 2: unknown key 'canary'"),
     ],
 )
 def test_a_wrong_row_is_named(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
@@ -66,10 +74,31 @@ def test_an_unknown_suite_is_told_with_the_known_ones() -> None:
         suite.load("nothing")
 
 
-def test_a_part_of_a_suite_mixes_both_labels() -> None:
+def test_a_header_with_a_canary_is_no_case(tmp_path: Path) -> None:
+    path = suite_file(tmp_path, {"canary": "c0ffee"}, TOOL_ROW)
+    loaded = suite.load(str(path))
+    assert (loaded.canary, [c.id for c in loaded.cases]) == ("c0ffee", ["t1"])
+    assert suite.load(str(suite_file(tmp_path / "plain", TOOL_ROW))).canary is None
+
+
+def test_a_split_is_a_part_of_the_suite(tmp_path: Path) -> None:
+    loaded = suite.load(str(suite_file(tmp_path, TOOL_ROW, {**DIRECT_ROW, "split": "test"})))
+    assert [c.id for c in loaded.of("dev")] == ["t1"]
+    assert [c.id for c in loaded.of("test")] == ["d1"]
+    assert [c.id for c in loaded.of(None)] == ["t1", "d1"]
+
+
+def test_a_split_without_cases_is_told(tmp_path: Path) -> None:
+    loaded = suite.load(str(suite_file(tmp_path, TOOL_ROW)))
+    with pytest.raises(UsageError, match="--split: the suite little has no test cases"):
+        loaded.of("test")
+
+
+def test_a_part_of_a_suite_mixes_all_labels() -> None:
     tools = [case(json.loads(json.dumps(TOOL_ROW)), id=f"t{i}") for i in range(9)]
     directs = [case(DIRECT_ROW, id=f"d{i}") for i in range(4)]
-    part = suite.spread([*tools, *directs], 6)
-    assert sorted(c.label for c in part) == ["direct"] * 3 + ["tool"] * 3
-    assert part == suite.spread([*directs, *tools], 6)
+    abstains = [case(ABSTAIN_ROW, id=f"a{i}") for i in range(2)]
+    part = suite.spread([*tools, *directs, *abstains], 9)
+    assert sorted(c.label for c in part) == ["abstain"] * 2 + ["direct"] * 3 + ["tool"] * 4
+    assert part == suite.spread([*abstains, *directs, *tools], 9)
     assert len(suite.spread(tools, 100)) == 9
