@@ -34,6 +34,12 @@ def test_categories_are_subtypes_and_both_classes_are_there(tmp_path: Path) -> N
     assert suite.notes == ()
 
 
+def test_a_question_with_and_without_its_tool_is_a_pair(tmp_path: Path) -> None:
+    rows, _ = replies(list(load(bfcl(tmp_path)).values()), text("It is 9."))
+    assert len({row.pair for row in rows}) == 1 and rows[0].pair
+    assert (score(rows).pairs.value, score(rows).balanced.value) == (0, 0.5)
+
+
 def test_one_file_is_a_suite_too(tmp_path: Path) -> None:
     assert list(load(bfcl(tmp_path) / "BFCL_v4_irrelevance.json")) == ["irrelevance_0"]
 
@@ -133,12 +139,6 @@ def test_any_answer_is_right_where_no_tool_is_relevant(negative: PublicCase) -> 
     assert not reply(negative, call("body_mass", kilos=3)).verdict.decided
 
 
-def test_scores_balance_both_classes(tmp_path: Path) -> None:
-    cases = list(load(bfcl(tmp_path)).values())
-    rows, _ = replies(cases, text("It is 9."))
-    assert score(rows).balanced.value == 0.5
-
-
 def test_parallel_calls_in_any_order(tmp_path: Path) -> None:
     write(tmp_path / "BFCL_v4_parallel.json", bfcl_row("p_0", "Both?", AREA))
     truth = [{"shape.area": {"shape": ["square"], "side": [n]}} for n in (1, 2)]
@@ -175,7 +175,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         ("BFCL_v4_irrelevance.json", "{", "line 1: this is no JSON; expected BFCL's files"),
         ("BFCL_v4_irrelevance.json", '{"id": "x"}', "line 1: 'question' is missing; expected"),
         ("BFCL_v4_irrelevance.json", "[3]", "row 1: 'id' is missing; expected"),
-        ("BFCL_v4_memory.json", "{}", "not a category of one turn. Expected BFCL's files"),
+        ("BFCL_v4_memory.json", "{}", "categories of one turn are run. Expected BFCL's"),
         ("mine.json", "{}", "names no category; expected BFCL's files"),
     ],
 )
@@ -209,3 +209,13 @@ def test_an_id_that_occurs_twice(tmp_path: Path) -> None:
     write(tmp_path / "BFCL_v4_irrelevance.json", row, row)
     with pytest.raises(UsageError, match="'irrelevance_0' occurs twice"):
         load(tmp_path)
+
+
+def test_answers_that_do_not_fit_their_own_tools(tmp_path: Path) -> None:
+    bfcl(tmp_path)
+    truth = [{"shape.area": {"shape": ["star"], "side": [3]}}]
+    answers = tmp_path / "possible_answer" / "BFCL_v4_simple_python.json"
+    write(answers, {"id": "simple_python_0", "ground_truth": truth})
+    assert "1 of the answers do not fit their own tools" in public.load(f"bfcl:{tmp_path}").notes[0]
+    verdict = reply(load(tmp_path)["simple_python_0"], call("shape_area", shape="circle", side=3))
+    assert (verdict.verdict.decided, verdict.verdict.right_call) == (True, None)

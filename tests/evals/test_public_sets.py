@@ -243,5 +243,5 @@ def test_acebench_without_its_answers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("category", ["agent_multi_step", "normal_multi_turn_user_adjust"])
 def test_acebench_categories_of_several_turns(tmp_path: Path, category: str) -> None:
-    with pytest.raises(UsageError, match=r"not a category of one turn\. Expected ACEBench's"):
+    with pytest.raises(UsageError, match=r"categories of one turn are run\. Expected ACEBench's"):
         acebench(tmp_path, category, None)

@@ -5,11 +5,13 @@ Each set is a module with one function, `load(path) -> PublicSuite`.
 
 import importlib
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 from agent import installing
 from agent.exits import UsageError
-from agent_evals.public.cases import PublicSuite
+from agent_evals.public import gold
+from agent_evals.public.cases import PublicSuite, paired
 
 SETS = ("bfcl", "when2call", "metatool", "acebench")
 
@@ -39,4 +41,11 @@ def load(name: str) -> PublicSuite:
         if case.id in seen:
             raise UsageError(f"--suite {name!r}: the id {case.id!r} occurs twice.")
         seen.add(case.id)
-    return suite
+    cases, impossible = gold.possible(suite.cases)
+    notes = [*suite.notes]
+    if impossible:
+        notes.append(
+            f"{suite.name}: {len(impossible)} of the answers do not fit their own tools "
+            f"({impossible[0]}, say); what those calls contain is not checked."
+        )
+    return replace(suite, cases=paired(cases), notes=tuple(notes))

@@ -38,7 +38,7 @@ def load(path: Path) -> PublicSuite:
         match = _FILE.fullmatch(file.stem)
         category = match["category"] if match else ""
         if category not in _SPECIAL and not _NORMAL.fullmatch(category):
-            notes.append(f"{file.name} is left out: it is not a category of one turn.")
+            notes.append(f"{file.name} is left out: only the categories of one turn are run.")
             continue
         answers = reading.answers(file, _EXPECTED)
         if answers is None:

@@ -38,7 +38,7 @@ def load(path: Path) -> PublicSuite:
         category = _category(file)
         label = _label(category)
         if label is None:
-            notes.append(f"{file.name} is left out: {category} is not a category of one turn.")
+            notes.append(f"{file.name} is left out: only Python's categories of one turn are run.")
             continue
         answers = reading.answers(file, _EXPECTED)
         if label == "tool" and answers is None and category != _RELEVANCE:

@@ -7,8 +7,8 @@ positives and negatives, and their balanced accuracy means the same in all of th
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from agent.exits import UsageError
@@ -84,6 +84,19 @@ class PublicCase:
         """What of a case every result row repeats."""
         names = ("id", "fixture", "question", "label", "subtype", "lang", "pair", "family", "split")
         return {name: getattr(self, name) for name in names}
+
+
+def paired(cases: Sequence[PublicCase]) -> tuple[PublicCase, ...]:
+    """The cases, with a pair for each question that is asked with and without the tool for it."""
+    labels: dict[str, set[Label]] = {}
+    for case in cases:
+        labels.setdefault(case.question, set()).add(case.label)
+    return tuple(
+        replace(case, pair=hashlib.sha256(case.question.encode()).hexdigest()[:12])
+        if len(labels[case.question]) > 1
+        else case
+        for case in cases
+    )
 
 
 @dataclass(frozen=True)
