@@ -25,6 +25,9 @@ FILES = {
     '    "test": "jest"\n  }\n}\n',
     "Makefile": "SRC := shop\n\ntest:\n\tpytest\n\nrelease: test\n\ttwine upload\n",
     "CHANGELOG.md": "# Changes\n\n## 1.4.2 - 2024-05-01\n\n- Gift carts can be empty.\n",
+    "config.yaml": "cart:\n  hold_minutes: 20\n  currency: EUR\n",
+    "config/shop.php": "<?php\n\nreturn [\n    'max_items' => 9,\n];\n",
+    "shop/CartController.py": "class CartController:\n    pass\n",
     "web/broken.php": "<?php\n\nfunction broken( {\n",
 }
 
@@ -39,7 +42,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Codebase:
 
 
 def ask(shop: Codebase, intent: str, **slots: str) -> Run:
-    run = Run(shop, slots, Executor(shop, {}))
+    run = Run(shop, slots, Executor(shop, {}), question=f"what about {slots.get('topic')}?")
     run.answer = INTENTS[intent](run)
     return run
 
@@ -51,11 +54,11 @@ def ask(shop: Codebase, intent: str, **slots: str) -> Run:
         ("value_of", {"constant": "MAX_ITEMS"}, "`MAX_ITEMS` is `40` (`shop/cart.py:5`)."),
         ("bases_of", {"class": "Controller"},
          "`Controller` extends `BaseController` (`web/Controller.php:3`)."),
-        ("count_classes", {}, "3 classes in 2 files."),
+        ("count_classes", {}, "4 classes in 3 files."),
         ("count_lines", {"file": "pyproject.toml"}, "`pyproject.toml` has 8 lines."),
         ("text", {"string": "too many items in the cart"},
          "The text occurs: 1 match in 1 file: `shop/cart.py:13`."),
-        ("find_ext", {"language": "PHP"}, "2 files: `web/Controller.php`, `web/broken.php`."),
+        ("find_ext", {"language": "PHP"}, "3 files: `config/shop.php`, `web/Controller.php`, `web/broken.php`."),
         ("version", {}, '`version = "1.4.2"` (`pyproject.toml:3`).'),
         ("dependencies", {}, "The dependencies start at `pyproject.toml:5`: `redis`, `rich`."),
         ("npm_scripts", {}, "`build`, `test` (`package.json`)."),
@@ -77,12 +80,52 @@ def ask(shop: Codebase, intent: str, **slots: str) -> Run:
         ("edit_delete", {"file": "cart.py", "old": "MAX_ITEMS = 40"},
          "Edited shop/cart.py at line 5."),
         ("write_empty", {"newfile": "notes.md"}, "Created notes.md (0 lines)."),
+        ("readme", {}, "`README.md` (lines 1-5 of 5). Shop. "
+         "Shop is a small demonstration of a web shop in two languages."),
+        ("ask_file", {"docfile": "config.yaml", "topic": "currency"},
+         "`config.yaml` says: `currency: EUR`."),
+        ("ask_key", {"key": "hold_minutes"}, "`hold_minutes` is `20` (`config.yaml:2`)."),
+        ("ask_key", {"key": "ttl", "file": "config.yaml"},
+         "`ttl` does not occur in `config.yaml`."),
+        ("edit_key", {"key": "hold_minutes", "value": "30", "file": "config.yaml"},
+         "Edited config.yaml at line 2."),
+        ("edit_key", {"key": "max_items", "value": "12"}, "Edited config/shop.php at line 4."),
+        ("rename_in", {"class": "GiftCart", "newname": "Present", "file": "shop/cart.py"},
+         "Edited shop/cart.py at line 17."),
+        ("insert_after", {"file": "shop/cart.py", "old": "import redis", "content": "import rich"},
+         "Edited shop/cart.py at line 3."),
+        ("write_lines", {"newfile": "notes.md", "content": "one", "content2": "two"},
+         "Created notes.md (2 lines)."),
+        ("list_kind", {"kind": "controllers"},
+         "2 controllers in 2 files: `CartController` (`shop/CartController.py:1`), "
+         "`Controller` (`web/Controller.php:3`)."),
+        ("count_kind", {"kind": "jobs"}, "I found no file for jobs."),
+        ("find_about", {"word": "controller"},
+         "2 files: `shop/CartController.py`, `web/Controller.php`."),
+        ("list_ext_dir", {"dir": "shop", "language": "Python"},
+         "2 files: `shop/CartController.py`, `shop/cart.py`."),
+        ("feature", {"word": "gift cart"},
+         "`gift cart` occurs: 2 matches in 2 files: `CHANGELOG.md:5`, `shop/cart.py:17`."),
         ("edit_constant", {"constant": "MAX_ITEMS", "value": "50", "file": "shop/cart.py"},
          "Edited shop/cart.py at line 5."),
     ],
 )  # fmt: skip
 def test_answers(shop: Codebase, intent: str, slots: dict[str, str], answer: str) -> None:
     assert ask(shop, intent, **slots).answer == answer
+
+
+def test_a_setting_is_changed_in_its_own_notation(shop: Codebase) -> None:
+    run = ask(shop, "edit_key", key="max_items", value="12")
+    _, arguments, _ = run.calls[1]
+    assert arguments["old"] == "'max_items' => 9,"
+    assert arguments["new"] == "'max_items' => 12,"
+
+
+def test_settings_and_phrases_are_mined(shop: Codebase) -> None:
+    assert {(s.key, s.value) for s in shop.settings} >= {
+        ("hold_minutes", "20"), ("currency", "EUR"), ("max_items", "9"), ("version", "1.4.2"),
+    }  # fmt: skip
+    assert {"gift cart", "hold minutes"} <= set(shop.phrases)
 
 
 def test_explaining_reads_where_the_definition_is(shop: Codebase) -> None:
@@ -103,7 +146,7 @@ def test_a_missing_name_is_looked_for_once_more_and_then_said_to_be_missing(
 
 
 def test_php_is_really_checked(shop: Codebase) -> None:
-    assert "2 PHP files checked, 1 with errors" in ask(shop, "lint_all").answer
+    assert "3 PHP files checked, 1 with errors" in ask(shop, "lint_all").answer
 
 
 def test_writing_leaves_the_codebase_alone(shop: Codebase) -> None:
@@ -119,7 +162,7 @@ def test_arguments_are_json_as_the_model_writes_them(shop: Codebase) -> None:
 
 def test_mining_finds_what_can_be_asked_about(shop: Codebase, tmp_path: Path) -> None:
     assert {symbol.name for symbol in shop.of_kind("class")} == {
-        "BaseCart", "GiftCart", "Controller",
+        "BaseCart", "GiftCart", "Controller", "CartController",
     }  # fmt: skip
     assert shop.modules == ["redis"]
     assert shop.manifest_packages == ["redis", "rich"]

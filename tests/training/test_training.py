@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from agent.serving import blas, lean
 from agent.serving.chat import render
 from agent_training import tokenizer as tokenizers
 from agent_training.batches import Example, collate, epoch
+from agent_training.calibrate import balanced, best_threshold
 from agent_training.dataset import Encoder, Weights
 from agent_training.export import export
 from agent_training.loop import Schedule, TrainingError, run_phase
 from agent_training.names import kind_of
+from agent_training.noise import distracted
 from agent_training.shape import Shape
 from agent_training.swapping import practise, variants
 
@@ -191,6 +194,29 @@ def test_names_are_swapped_in_every_turn_of_a_whole_dialogue() -> None:
         assert result["content"] == f"1 match in 1 file\n{cited}:5: {name} = 40"
         assert answer["content"].startswith(f"`{name}` is")
     assert {messages[3]["content"] for messages in whole} != {row["messages"][3]["content"]}
+
+
+def test_slips_and_remarks_leave_names_and_what_tells_the_label_alone() -> None:
+    said = "please tell me where in our repo the Parser.run method is defined today"
+    words, asides = ["zebra"], ["no coffee yet"]
+    made = {
+        distracted(said, '{"pattern": "Parser"}', words, asides, random.Random(n))
+        for n in range(300)
+    }
+    assert len(made) > 20 and any("coffee" in text for text in made)
+    assert all("our repo" in text and "Parser.run" in text for text in made)
+    quoted = "what is wrong here?\n\ndef f(): pass"
+    assert {distracted(quoted, "", words, asides, random.Random(n)) for n in range(50)} == {quoted}
+
+
+@pytest.mark.parametrize("lean", [-3.0, 3.0])
+def test_calibration_moves_the_threshold_to_where_the_kinds_part(lean: float) -> None:
+    rng = np.random.default_rng(0)
+    wanted = np.arange(400) % 2 == 0
+    margins = rng.normal(np.where(wanted, 2.0, -2.0), 1.0) + lean
+    assert best_threshold(margins, wanted) == pytest.approx(lean, abs=0.7)
+    assert balanced(margins > best_threshold(margins, wanted), wanted) > 0.96
+    assert balanced(margins > 0, wanted) < 0.9
 
 
 def test_boilerplate_and_identifiers_are_tokens_made_for_copying(encoder: Encoder) -> None:

@@ -1,6 +1,6 @@
 """From a recipe to an embedded model, stage by stage; each stage leaves a file and is not redone.
 
-rows -> corpus -> tokenizer -> pretrain -> instruct -> export, all below one work directory.
+rows -> corpus -> tokenizer -> pretrain -> instruct -> calibrate -> export, all below one folder.
 Delete a stage's file to redo it and what follows.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -50,6 +51,7 @@ class Pipeline:
             ("tokenizer/tokenizer.json", self.build_tokenizer),
             ("pretrained.safetensors", self.pretrain),
             ("instructed.safetensors", self.instruct),
+            ("calibrated.safetensors", self.calibrate),
         ]
         for product, stage in stages:
             if not (self.work / product).exists():
@@ -139,11 +141,32 @@ class Pipeline:
         )
         (self.work / "instructed.json").write_text(json.dumps(figures, indent=1) + "\n")
 
+    def calibrate(self) -> None:
+        """The threshold between calling and answering, by the validation rows."""
+        from agent_training.calibrate import calibrate
+        from agent_training.dataset import Encoder, Weights, read_rows
+
+        encoder = Encoder(
+            self.work / "tokenizer", Weights(), int(self.settings["instruct"]["max_tokens"])
+        )
+        rows = read_rows(self.work / "rows/valid.jsonl")
+        random.Random(0).shuffle(rows)
+        examples = [
+            (found[0], row["label"] == "tool")
+            for row in rows[: int(self.settings["calibrate"]["rows"])]
+            if (found := encoder.examples([row])[0])
+        ]
+        partial = self.work / "calibrated.partial.safetensors"
+        shutil.copyfile(self.work / "instructed.safetensors", partial)
+        figures = calibrate(partial, self._shape(), examples, encoder.call)
+        partial.replace(self.work / "calibrated.safetensors")
+        self.report(json.dumps(figures))
+
     def export(self, target: Path) -> None:
         from agent_training.export import export
 
         export(
-            self.work / "instructed.safetensors",
+            self.work / "calibrated.safetensors",
             self._shape(),
             self.work / "tokenizer",
             target,
