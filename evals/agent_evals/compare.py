@@ -1,7 +1,6 @@
 """`agent bench compare A B`: what differs between two runs of one suite, beyond chance or not."""
 
 import argparse
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from agent.render import note
 from agent_evals import store
 from agent_evals.comparison import MEASURES, Comparison, Line, Pair, compare
 from agent_evals.paired import Difference
-from agent_evals.report import short, table
+from agent_evals.report import short, table, wrapped
 from agent_evals.store import Row
 
 
@@ -39,7 +38,7 @@ def text(found: Comparison) -> str:
         _figures(found.lines),
         _subtypes(found),
         _flips(found.pairs),
-        meaning(found),
+        wrapped(meaning(found), ""),
     ]
     if found.left_out:
         parts.insert(1, f"{found.left_out} results are in one of the two only, and left out.")
@@ -82,14 +81,16 @@ def _flips(pairs: Sequence[Pair]) -> str:
             if change is not None and change.value:
                 side = "worse" if change.value < 0 else "better"
                 flipped.setdefault((side, pair.case.subtype), []).append(pair.case.id)
-        for (side, subtype), ids in sorted(flipped.items(), reverse=True):
-            told = f"{name} {side}, {subtype}: {', '.join(ids)}"
-            lines.append(
-                textwrap.fill(
-                    told, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-                )
-            )
+        for (side, subtype), ids in sorted(
+            flipped.items(), key=lambda g: (g[0][0] != "worse", g[0])
+        ):
+            lines.append(wrapped(f"{name} {side}, {subtype}: {', '.join(ids)}"))
     return "\n".join(lines)
+
+
+def _losses_first(group: tuple[tuple[str, str], list[str]]) -> tuple[bool, str]:
+    (side, subtype), _ = group
+    return side != "worse", subtype
 
 
 def meaning(found: Comparison) -> str:

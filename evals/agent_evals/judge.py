@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent import loops
-from agent_evals.suite import LOOKING, After, Case
+from agent_evals.suite import LOOKING, After, Case, Gold
 from agent_evals.transcript import Call, Transcript
 from agent_tools import WRITES
 
@@ -27,7 +27,8 @@ class Verdict:
     `decided`: the right one of calling, answering and saying what is missing. `right_call`: the
     right tool with the right arguments. `repeated` and `malformed`: calls of that kind. `looped`:
     the guard or the turn limit had to step in. `excess`: calls beyond the one that a question about
-    the code takes; every gold call is one that gives all the evidence.
+    the code takes; every gold call is one that gives all the evidence. `gold_call`: one of
+    the calls is the case's gold call, up to defaults and the spelling of paths.
     """
 
     decision: Decision
@@ -38,6 +39,7 @@ class Verdict:
     malformed: int
     looped: bool
     excess: int = 0
+    gold_call: bool | None = None
 
     def as_row(self) -> dict[str, Any]:
         return asdict(self)
@@ -55,6 +57,7 @@ def judge(case: Case, run: Transcript, fixture: Path, root: Path) -> Verdict:
         malformed=malformed_calls(run),
         looped=run.ended in ("looped", "turn_limit") or any("loop" in i for i in run.interventions),
         excess=max(0, len(run.calls) - (case.label == "tool" or case.may_look)),
+        gold_call=_gold_call(case.gold, run) if case.gold else None,
     )
 
 
@@ -106,6 +109,12 @@ def _right_call(case: Case, run: Transcript, fixture: Path, root: Path) -> bool:
     if case.after:
         return bool(good) and _changed_right(case, fixture, root)
     return any(all(text in call.result for text in case.evidence) for call in good)
+
+
+def _gold_call(gold: Gold, run: Transcript) -> bool:
+    wanted = loops.call_key(gold.name, gold.arguments)
+    keys = (loops.call_key(c.name, c.arguments, run.root) for c in run.calls if c.executed)
+    return wanted in keys
 
 
 def _changed_right(case: Case, fixture: Path, root: Path) -> bool:

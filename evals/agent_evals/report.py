@@ -1,9 +1,10 @@
 """The scores as text, 80 columns wide, and a sentence that says what they mean."""
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from agent_evals.controls import WORDS
+from agent_evals.controls import ALWAYS, NEVER, WORDS
 from agent_evals.score import DECISIONS
 from agent_evals.scores import Scores
 from agent_evals.stats import Balanced, Share, rule_of_three
@@ -44,7 +45,7 @@ def report(
         _loops(each),
         _costs(manifest, each),
         *(part for one in each for part in (_matrix(one), _subtypes(one))),
-        meaning(scores, controls),
+        wrapped(meaning(scores, controls), ""),
     ]
     return "\n\n".join(filter(None, parts))
 
@@ -59,9 +60,9 @@ def _title(manifest: Mapping[str, Any], scores: Sequence[Scores]) -> str:
         cases = ", ".join(f"{n} {label}" for label, n in kinds.items() if n)
         epochs = f" x {one.epochs:g} epochs" if one.epochs > 1 else ""
         lines += [
-            f"{one.configuration} ({weights})",
+            wrapped(f"{one.configuration} ({weights})"),
             f"  {one.cases} cases ({cases}){epochs}, "
-            f"{one.codebases} codebases, {one.families} families",
+            f"codebases: {one.codebases}, families: {one.families}",
         ]
     return "\n".join(lines)
 
@@ -70,18 +71,30 @@ def _decisions(scores: Iterable[Scores]) -> str:
     rows = [["% [95% interval]", "balanced", "recall", "specificity", "MCC"]]
     for one in scores:
         balanced = one.balanced
-        shares = [percent(s, 1) for s in (balanced, balanced.recall, balanced.specificity)]
+        sure = one.configuration in (ALWAYS, NEVER)
+        shares = [
+            _hundred(s.value, 1) if sure and s.value == s.value else percent(s, 1)
+            for s in (balanced, balanced.recall, balanced.specificity)
+        ]
         mcc = f"{one.mcc:.2f}" if balanced.value == balanced.value else _NOTHING
         rows.append([short(one.configuration), *shares, mcc])
     return table(rows)
 
 
-def _tasks(scores: Iterable[Scores]) -> str:
+def _tasks(scores: Sequence[Scores]) -> str:
     rows = [["% [95% interval]", "right call", "answers: tool", "direct", "abstains", "pairs"]]
     for one in scores:
         shares = (one.right_call, one.answers["tool"], one.answers["direct"])
         rows.append([short(one.configuration), *map(percent, (*shares, one.abstain, one.pairs))])
-    return table(rows)
+    return "\n".join([table(rows), *map(_calls, scores)])
+
+
+def _calls(one: Scores) -> str:
+    told = one.arguments
+    return wrapped(
+        f"{short(one.configuration)}: {told.calls} calls, {told.known} of known tools, "
+        f"{told.valid} with valid arguments; the suite's own call in {of(one.gold_calls)}"
+    )
 
 
 def _loops(scores: Sequence[Scores]) -> str:
@@ -108,7 +121,7 @@ def _told(one: Scores, what: str, counts: Mapping[str, int]) -> list[str]:
 
 def _costs(manifest: Mapping[str, Any], scores: Iterable[Scores]) -> str:
     known = {entry.get("name"): entry for entry in manifest.get("configurations") or []}
-    rows = [["median, mean", "s [quartiles]", "first", "in", "out", "disk", "memory", "load"]]
+    rows = [["cost of a case", "s [quartiles]", "first", "in", "out", "disk", "memory", "load"]]
     for one in scores:
         cost, entry = one.cost, known.get(one.configuration) or {}
         low, high = cost.quartiles
@@ -186,6 +199,13 @@ def _hundred(share: float, digits: int) -> str:
 def of(share: Share) -> str:
     """Hits and number of cases."""
     return f"{share.hits:g}/{share.n}" if share.n else _NOTHING
+
+
+def wrapped(text: str, indent: str = "  ") -> str:
+    """The text in lines of at most 80 columns, those after the first indented."""
+    return textwrap.fill(
+        text, 80, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def short(name: str) -> str:

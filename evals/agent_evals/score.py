@@ -31,11 +31,13 @@ class _Case:
     epochs: dict[int, bool] = field(default_factory=dict)
     right_call: float = 0
     right_answer: float = 0
+    gold_call: float = 0
 
     def add(self, row: Row) -> None:
         self.epochs[row.epoch] = row.verdict.decided
         self.right_call += bool(row.verdict.right_call)
         self.right_answer += bool(row.verdict.right_answer)
+        self.gold_call += bool(row.verdict.gold_call)
 
     @property
     def decided(self) -> int:
@@ -126,6 +128,7 @@ class Tally:
             mcc=matthews(balanced),
             pairs=_pairs(cases),
             right_call=_right_call(cases),
+            gold_calls=_gold_call(cases),
             answers={k: _right_answer(c for c in cases if c.row.label == k) for k in LABELS},
             matrix=self._matrix.copy(),
             subtypes=_subtypes(cases),
@@ -219,6 +222,11 @@ def _decided(cases: Iterable[_Case]) -> list[Point]:
 def _right_call(cases: Iterable[_Case]) -> Share:
     asked = (c for c in cases if c.row.verdict.right_call is not None)
     return Share.of(c.point(c.right_call) for c in asked)
+
+
+def _gold_call(cases: Iterable[_Case]) -> Share:
+    asked = (c for c in cases if c.row.verdict.gold_call is not None)
+    return Share.of(c.point(c.gold_call) for c in asked)
 
 
 def _right_answer(cases: Iterable[_Case]) -> Share:

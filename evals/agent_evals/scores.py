@@ -71,6 +71,8 @@ class Scores:
     `matrix` counts runs by (label, decision). `mcc` is Matthews' correlation coefficient
     (Biochimica et Biophysica Acta 405, 1975) of needed and made calls. `abstain`: of the cases
     where something is missing, those where this was said; they are in no other decision figure.
+    `gold_calls`: of the tool cases, those where one of the calls is the suite's own, up to defaults
+    and the spelling of paths; `right_call` has the same result, whatever the arguments.
     """
 
     configuration: str
@@ -84,6 +86,7 @@ class Scores:
     mcc: float
     pairs: Share
     right_call: Share
+    gold_calls: Share
     answers: dict[str, Share]
     matrix: Counter[tuple[str, Decision]]
     subtypes: tuple[Subtype, ...]

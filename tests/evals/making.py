@@ -103,6 +103,7 @@ def scored(label: str, decision: str, *, right_call: bool | None = None, **more:
         "malformed": more.pop("malformed", 0),
         "looped": more.pop("looped", False),
         "excess": more.pop("excess", 0),
+        "gold_call": more.pop("gold_call", None),
     }
     fields: dict[str, Any] = {
         "id": f"case-{next(_numbers)}",

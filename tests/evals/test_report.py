@@ -41,27 +41,27 @@ def good(**more: str) -> list[Row]:
 
 
 def test_it_shows_controls_outcomes_and_subtypes() -> None:
-    lines = made([*mixed(), scored("abstain", "answered", decided=True, subtype="lacks")])
-    cells = {line.split()[0]: line.split() for line in lines.splitlines() if line}
-    assert cells["handmade"[:0] or "suite"] == ["suite", "handmade", "(test", "split)"]
+    shown = made([*mixed(), scored("abstain", "answered", decided=True, subtype="lacks")])
+    cells = {line.split()[0]: line.split() for line in shown.splitlines() if line}
+    assert cells["suite"] == ["suite", "handmade", "(test", "split)"]
     assert cells["always-call"][1] == cells["never-call"][1] == "50.0"
     assert cells["bag"][:2] == ["bag", "of"]
-    rows = [line.split() for line in lines.splitlines()]
+    rows = [line.split() for line in shown.splitlines()]
     assert ["little", "called", "answered", "malformed", "error"] in rows
     assert ["tool", "2", "1", "1", "0"] in rows
     assert ["direct", "1", "2", "0", "1"] in rows
     assert ["abstain", "0", "1", "0", "0"] in rows
     assert cells["define"][:4] == ["define", "tool", "4", "50"]
     assert cells["meta"][:4] == ["meta", "direct", "1", "100"]
-    assert "little: the guard stepped in: loop_cycle 1" in lines
-    assert "little: no whole answer: empty 1, unparsed_tool_call 1" in lines
-    assert "142 MB" in lines and "1.2 GB" in lines
+    assert "little: the guard stepped in: loop_cycle 1" in shown
+    assert "little: no whole answer: empty 1, unparsed_tool_call 1" in shown
+    assert "142 MB" in shown and "1.2 GB" in shown
 
 
 def test_it_fits_a_terminal() -> None:
     name = "an-adapter-with-a-long-name-4bit"
-    rows = [*mixed() * 1, *good(configuration=name), *good(configuration="big")]
-    lines = made(rows).splitlines()[:-1]
+    rows = [*mixed(), *good(configuration=name), *good(configuration="big")]
+    lines = made(rows).splitlines()
     assert max(map(len, lines)) <= 80
     assert not any(line != line.rstrip() for line in lines)
     assert short(name) == "an-adapt…me-4bit"
@@ -81,7 +81,7 @@ def test_the_last_sentence_says_whether_it_beats_chance() -> None:
     assert "no better than chance" in said(mixed())
     assert "100% right" in said(good())
     assert "right call for 40/40" in said(good())
-    assert said([*good(), *mixed()[:0], *good(configuration="big")]).startswith("Best of 2, little")
+    assert said([*good(), *good(configuration="big")]).startswith("Best of 2, little")
 
 
 def test_one_kind_of_case_alone_is_no_discrimination() -> None:

@@ -2,17 +2,19 @@
 
 import math
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
+from agent_evals.judge import judge
 from agent_evals.score import Tally, by_configuration, score, until_loop
 from agent_evals.scores import Scores
 from agent_evals.store import Row
 from agent_evals.transcript import Call
-from tests.evals.making import grep, scored
+from tests.evals.making import DIRECT_ROW, TOOL_ROW, case, grep, run, scored
 
 
 def mixed() -> list[Row]:
@@ -96,6 +98,25 @@ def test_calls_that_nobody_could_execute_are_told_apart() -> None:
     scores = score([scored("tool", "called", calls=(unknown, wrong, grep("x")))])
     found = scores.arguments
     assert (found.calls, found.known, found.valid) == (3, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "same"),
+    [
+        (grep("class Gauge"), True),
+        (grep("class Gauge", path="/tmp/meter/src/.."), True),
+        (grep("Gauge"), False),
+        (grep("class Gauge", outcome="denied"), False),
+    ],
+)
+def test_arguments_are_compared_with_the_suites_up_to_the_spelling_of_paths(
+    call: Call, same: bool, tmp_path: Path
+) -> None:
+    transcript = run(call, root="/tmp/meter")
+    assert judge(case(TOOL_ROW), transcript, tmp_path, tmp_path).gold_call is same
+    assert judge(case(DIRECT_ROW), transcript, tmp_path, tmp_path).gold_call is None
+    rows = [scored("tool", "called", gold_call=same), scored("tool", "called", gold_call=True)]
+    assert score(rows).gold_calls.hits == 1 + same
 
 
 @pytest.mark.parametrize(
