@@ -4,7 +4,10 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pydantic_ai import Agent, FunctionToolset, Tool, ToolDefinition
 from pydantic_ai.messages import ModelMessage
@@ -41,7 +44,7 @@ def build(
             settings.system_prompt, settings.append_system_prompt, agents_md
         ),
         tools=[
-            Tool(_bound(tool, workspace, settings.rules), name=tool.__name__, sequential=True)
+            _tool(tool, workspace, settings.rules)
             for tool in TOOLS
             if settings.allowed_tools is None or tool.__name__ in settings.allowed_tools
         ],
@@ -68,9 +71,16 @@ def chosen(allowed: Sequence[str] | None, extras: Extras | None = None) -> list[
     return [tool for tool in TOOLS if allowed is None or tool.__name__ in allowed]
 
 
-def _bound(tool: Callable[..., str], workspace: Workspace, rules: Rules) -> Callable[..., str]:
-    method: Callable[..., str] = tool.__get__(view(tool.__name__, workspace, rules))
-    return method
+def _tool(tool: Callable[..., str], workspace: Workspace, rules: Rules) -> Tool[None]:
+    bound = tool.__get__(view(tool.__name__, workspace, rules))
+    schema = replace(_schema(tool), function=bound)
+    return Tool(bound, name=tool.__name__, sequential=True, function_schema=schema)
+
+
+@cache
+def _schema(tool: Callable[..., str]) -> Any:
+    """The schema of a tool, which is half the work of making an assistant."""
+    return Tool(tool.__get__(object())).function_schema
 
 
 def _offered(agent: Agent[None, str]) -> list[ToolDefinition]:
