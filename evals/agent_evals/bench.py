@@ -17,6 +17,7 @@ from agent_evals import config, controls, public, report, serving, store, suite
 from agent_evals.attempt import OnFixtures
 from agent_evals.config import Configuration
 from agent_evals.progress import Progress
+from agent_evals.public import outcomes
 from agent_evals.public.cases import PublicSuite
 from agent_evals.public.run import OnPublicSet
 from agent_evals.run import Plan, Runner, Task
@@ -160,6 +161,8 @@ def _report(folder: Path, about: dict[str, Any], least: float | None) -> int:
     scores = by_configuration(store.rows(folder))
     others = controls.controls(store.rows(folder))
     text = report.report(about, scores, others, controls.missing())
+    if about["suite"] == outcomes.SUITE:
+        text += "\n\n" + outcomes.report(store.rows(folder))
     print(text)
     try:
         (folder / "report.txt").write_text(text + "\n", encoding="utf-8")

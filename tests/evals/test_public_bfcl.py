@@ -164,8 +164,8 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     write(tmp_path / "BFCL_v4_multi_turn_base.json", {"id": "m"})
     write(tmp_path / "BFCL_v4_multiple.json", bfcl_row("multiple_0", "Which?", AREA, BMI))
     notes = public.load(f"bfcl:{tmp_path}").notes
-    assert ["multi_turn" in note for note in notes] == [True, False]
-    assert "no answers beside it" in notes[1]
+    assert notes[0].startswith("Left out: BFCL_v4_multi_turn_base.json;")
+    assert "Without answers beside them" in notes[1]
 
 
 @pytest.mark.parametrize(

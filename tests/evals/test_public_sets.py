@@ -8,6 +8,7 @@ import pytest
 
 from agent.exits import UsageError
 from agent_evals import public
+from agent_evals.public import outcomes
 from agent_evals.public.cases import PublicCase
 from tests.evals.public_making import AREA, BMI, replies, reply, write
 from tests.scripted_endpoint import call, calls, text
@@ -53,6 +54,26 @@ def test_the_four_outcomes(
     case = when2call(tmp_path, outcome)
     verdict = reply(case, text(answer)).verdict
     assert (case.subtype, verdict.decided, verdict.right_answer) == (outcome, decided, right)
+
+
+def test_the_outcomes_are_counted_and_have_an_f1(tmp_path: Path) -> None:
+    rows = [
+        reply(when2call(tmp_path, outcome), behaviour)
+        for outcome, behaviour in [
+            ("request_for_info", text(ASK)),
+            ("cannot_answer", text(ASK)),
+            ("tool_call", call("shape_area", shape="square", side=3)),
+            ("tool_call", call("shape_area", shape="square")),
+        ]
+    ]
+    assert outcomes.counted(rows) == {
+        ("ask", "ask"): 1,
+        ("cannot", "ask"): 1,
+        ("call", "call"): 1,
+        ("call", "malformed"): 1,
+    }
+    assert outcomes.macro_f1(outcomes.counted(rows)) == pytest.approx((2 / 3 + 0 + 2 / 3) / 3)
+    assert "macro F1 44.4" in outcomes.report(rows)
 
 
 def test_when2call_asks_for_the_target_tool(tmp_path: Path) -> None:
@@ -237,7 +258,7 @@ def test_the_special_categories(
 
 def test_acebench_without_its_answers(tmp_path: Path) -> None:
     case = acebench(tmp_path, "special_incomplete", None)
-    assert "no answers beside it" in public.load(f"acebench:{tmp_path}").notes[0]
+    assert "Without answers beside them" in public.load(f"acebench:{tmp_path}").notes[0]
     assert reply(case, text("When do you travel?")).verdict.right_answer
 
 

@@ -20,6 +20,7 @@ _EXPECTED = (
 )
 _NORMAL = re.compile(r"normal_(?:single_turn_\w+|atom_\w+|similar_api|preference)")
 _SPECIAL = ("special_incomplete", "special_error_param", "special_irrelevant")
+_RUN = "only the categories of one turn are run"
 _FILE = re.compile(r"data_(?P<category>\w+)")
 _USER = "user:"
 
@@ -32,24 +33,26 @@ def load(path: Path) -> PublicSuite:
     """
     files = reading.files(path, ["data_*.json"], ("possible_answer",), _EXPECTED)
     cases: list[PublicCase] = []
-    notes: list[str] = []
     read: list[Path] = []
+    left_out: list[Path] = []
+    unanswered: list[Path] = []
     for file in files:
         match = _FILE.fullmatch(file.stem)
         category = match["category"] if match else ""
         if category not in _SPECIAL and not _NORMAL.fullmatch(category):
-            notes.append(f"{file.name} is left out: only the categories of one turn are run.")
+            left_out.append(file)
             continue
         answers = reading.answers(file, _EXPECTED)
         if answers is None:
-            notes.append(f"{file.name} has no answers beside it: contents are not checked.")
+            unanswered.append(file)
         read.append(file)
         lang = "zh" if file.parent.name.endswith("zh") else "en"
         for where, row in reading.rows(file, ("id", "question", "function"), _EXPECTED):
             cases.append(_case(where, row, category, lang, answers))
+    notes = reading.notes(_RUN, left_out, unanswered)
     if not cases:
         raise UsageError(f"--suite: {notes[0]} Expected {_EXPECTED}.")
-    return PublicSuite("acebench", tuple(cases), reading.digest(read), tuple(notes))
+    return PublicSuite("acebench", tuple(cases), reading.digest(read), notes)
 
 
 def _case(

@@ -20,6 +20,7 @@ _EXPECTED = (
 _POSITIVE = re.compile(r"(?:live_)?(?:simple(?:_python)?|multiple|parallel|parallel_multiple)")
 _NEGATIVE = ("irrelevance", "live_irrelevance")
 _RELEVANCE = "live_relevance"
+_RUN = "only Python's categories of one turn are run"
 _FILE = re.compile(r"BFCL_v\d+_(?P<category>\w+)")
 
 
@@ -32,23 +33,25 @@ def load(path: Path) -> PublicSuite:
     hidden = ("possible_answer", "unused_datasets", "multi_turn_func_doc")
     files = reading.files(path, ["BFCL_v*_*.json"], hidden, _EXPECTED)
     cases: list[PublicCase] = []
-    notes: list[str] = []
     read: list[Path] = []
+    left_out: list[Path] = []
+    unanswered: list[Path] = []
     for file in files:
         category = _category(file)
         label = _label(category)
         if label is None:
-            notes.append(f"{file.name} is left out: only Python's categories of one turn are run.")
+            left_out.append(file)
             continue
         answers = reading.answers(file, _EXPECTED)
         if label == "tool" and answers is None and category != _RELEVANCE:
-            notes.append(f"{file.name} has no answers beside it: its arguments are not checked.")
+            unanswered.append(file)
         read.append(file)
         for where, row in reading.rows(file, ("id", "question", "function"), _EXPECTED):
             cases.append(_case(where, row, category, label, answers))
+    notes = reading.notes(_RUN, left_out, unanswered)
     if not cases:
         raise UsageError(f"--suite: {notes[0]} Expected {_EXPECTED}.")
-    return PublicSuite("bfcl", tuple(cases), reading.digest(read), tuple(notes))
+    return PublicSuite("bfcl", tuple(cases), reading.digest(read), notes)
 
 
 def _category(file: Path) -> str:

@@ -98,3 +98,17 @@ def digest(paths: Iterable[Path]) -> str:
     for path in paths:
         together.update(hashlib.sha256(path.read_bytes()).digest())
     return together.hexdigest()
+
+
+def notes(why: str, left_out: Sequence[Path], unanswered: Sequence[Path]) -> tuple[str, ...]:
+    """What the user should know of the files that were left out, or that had no answers."""
+    said: list[str] = []
+    if left_out:
+        said.append(f"Left out: {_names(left_out)}; {why}.")
+    if unanswered:
+        said.append(f"Without answers beside them, contents unchecked: {_names(unanswered)}.")
+    return tuple(said)
+
+
+def _names(files: Sequence[Path]) -> str:
+    return ", ".join(dict.fromkeys(file.name for file in files))
