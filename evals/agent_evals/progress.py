@@ -53,11 +53,11 @@ class Progress:
             print(", ".join(filter(None, parts)), file=self._out, flush=True)
 
     def _score(self) -> str:
-        """The mean over the kinds of case of the share decided right, of all configurations."""
-        if len(self._asked) < 2:
+        """The balanced accuracy of what was counted so far, of all configurations together."""
+        if not (self._asked["tool"] and self._asked["direct"]):
             return ""
-        shares = [self._hits[label] / n for label, n in self._asked.items()]
-        return f"balanced accuracy {sum(shares) / len(shares):.1%}"
+        shares = [self._hits[label] / self._asked[label] for label in ("tool", "direct")]
+        return f"balanced accuracy {sum(shares) / 2:.1%}"
 
 
 def _bar(out: TextIO) -> "Bar":
