@@ -149,10 +149,9 @@ def _lines(pairs: Sequence[Pair]) -> Iterator[Line]:
     for name, label in zip(("recall", "specificity", "abstains"), LABELS, strict=True):
         if kinds[label]:
             yield _line(name, _decided, kinds[label])
-    for name in ("right call", "right answer"):
-        measure = MEASURES[name]
+    for name, measure in MEASURES.items():
         asked = [p for p in pairs if p.sides(measure) is not None]
-        if asked:
+        if asked and measure is not _decided:
             yield _line(name, measure, asked)
 
 

@@ -169,6 +169,7 @@ def meaning(scores: Mapping[str, Scores], controls: Mapping[str, Scores]) -> str
     if low <= 0.5:
         return f"{name} tells the two kinds of question apart no better than chance (50%)."
     words = controls[WORDS].balanced.value if WORDS in controls else 0.0
+    rivals = "always or never calling gets 50%" + (f" and a bag of words {words:.0%}" * (words > 0))
     if low <= words:
         return (
             f"{name} decides {balanced.value:.0%} right, which is no better than a bag of words "
@@ -178,7 +179,7 @@ def meaning(scores: Mapping[str, Scores], controls: Mapping[str, Scores]) -> str
     eager = balanced.specificity.n - balanced.specificity.hits
     which = f"Best of {len(scores)}, {name}" if len(scores) > 1 else name
     return (
-        f"{which} decides {balanced.value:.0%} right where always or never calling gets 50%: "
+        f"{which} decides {balanced.value:.0%} right where {rivals}: "
         f"it failed to look {missed:g} times and to answer at once {eager:g} times; "
         f"of the questions about the code it made the right call for {of(best.right_call)}."
     )

@@ -80,6 +80,7 @@ def test_the_controls_score_a_half() -> None:
 def test_the_last_sentence_says_whether_it_beats_chance() -> None:
     assert "no better than chance" in said(mixed())
     assert "100% right" in said(good())
+    assert "never calling gets 50% and a bag of words 50%" in said(good())
     assert "right call for 40/40" in said(good())
     assert said([*good(), *good(configuration="big")]).startswith("Best of 2, little")
 
