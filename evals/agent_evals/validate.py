@@ -83,7 +83,8 @@ def _duplicates(cases: Sequence[Case]) -> Iterator[Problem]:
         for name in near.of(case.question):
             other = by_id[name]
             paired = case.pair is not None and case.pair == other.pair
-            if name < case.id and not paired and other.fixture == case.fixture:
+            same = other.fixture == case.fixture or other.label == case.label == "direct"
+            if name < case.id and not paired and same:
                 yield Problem(case.id, "nearly the same question as another case", name)
 
 
