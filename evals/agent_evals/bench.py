@@ -113,22 +113,21 @@ def _now() -> str:
 def _make(plan: Plan, keys: Sequence[str], kept: Store, about: dict[str, Any]) -> None:
     """Make the results that are missing, and complete the manifest."""
     kept.describe(about)
-    there = len(kept.keys)
-    if there == len(keys):
-        note(f"All {there} results are in {kept.path} already; --fresh measures anew.")
+    begun = len(kept.keys)
+    if begun == len(keys):
+        note(f"All {begun} results are in {kept.path} already; --fresh measures anew.")
         return
-    if there:
-        note(f"Going on: {there} of {len(keys)} results are in {kept.path}.")
+    if begun:
+        note(f"Going on: {begun} of {len(keys)} results are in {kept.path}.")
     try:
-        with Progress(len(keys), there) as progress:
+        with Progress(len(keys), begun) as progress:
             about["overhead_share"] = _run(Runner(plan, kept, progress.show), about)
         about["finished"] = _now()
         kept.describe(about)
     except (AgentError, KeyboardInterrupt) as error:
-        ending = (
-            f"{len(kept.keys)} of {len(keys)} results are in {kept.path}; "
-            "the same command goes on from there."
-        )
+        again = "the same command without --fresh" if kept.fresh else "the same command"
+        there = f"{len(kept.keys)} of {len(keys)} results are in {kept.path}"
+        ending = f"{there}; {again} goes on from there."
         if isinstance(error, AgentError):
             raise AgentError(f"{error} {ending}", error.subtype) from None
         note(f"agent: Interrupted. {ending}")

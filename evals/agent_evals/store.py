@@ -168,6 +168,7 @@ class Store:
                 something else than a run.
         """
         self.folder = folder
+        self.fresh = fresh
         self.path = folder / RESULTS
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -131,11 +131,14 @@ def test_two_runs_into_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "Another run writes into" in capsys.readouterr().err
 
 
-def test_epochs_are_results_of_their_own(tmp_path: Path) -> None:
+def test_epochs_are_results_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with ScriptedEndpoint([ANSWER]) as endpoint:
         assert main(flags(tmp_path, endpoint, "--epochs", "3", "--limit", "2")) == Exit.OK
     rows = results(tmp_path)
     assert [row["epoch"] for row in rows] == [0, 0, 1, 1, 2, 2]
+    assert "6/6 cases\n" in capsys.readouterr().err
     assert len({row["key"] for row in rows}) == 6
 
 
