@@ -8,6 +8,7 @@ from typing import get_args
 
 from agent.exits import BY_SUBTYPE, AgentError, UsageError
 from agent.render import note
+from agent_evals.public import SETS
 from agent_evals.suite import DEFAULT, Split
 
 # Each in a module of its own with `main(argv) -> int`, imported when called.
@@ -67,7 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--suite", default=DEFAULT, help=f"a suite's name or file; default: {DEFAULT}")
+    add(
+        "--suite",
+        default=DEFAULT,
+        help=f"a suite's name or file, or a public set, {', '.join(SETS)}, as SET:PATH; "
+        f"default: {DEFAULT}",
+    )
     add("--split", choices=get_args(Split), help="only the cases of this split")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("-m", "--model", help="folder, Hub id, or name at --base-url")

@@ -5,10 +5,12 @@ import pytest
 
 from agent.exits import UsageError
 from agent_evals import public
+from agent_evals.cli import main
 from agent_evals.public.cases import PublicCase
 from agent_evals.score import score
+from agent_evals.store import read
 from tests.evals.public_making import AREA, BMI, bfcl, bfcl_row, replies, reply, write
-from tests.scripted_endpoint import call, calls, cut_call, raw_call, status, text
+from tests.scripted_endpoint import ScriptedEndpoint, call, calls, cut_call, raw_call, status, text
 
 
 def load(path: Path) -> dict[str, PublicCase]:
@@ -219,3 +221,25 @@ def test_answers_that_do_not_fit_their_own_tools(tmp_path: Path) -> None:
     assert "1 of the answers do not fit their own tools" in public.load(f"bfcl:{tmp_path}").notes[0]
     verdict = reply(load(tmp_path)["simple_python_0"], call("shape_area", shape="circle", side=3))
     assert (verdict.verdict.decided, verdict.verdict.right_call) == (True, None)
+
+
+def test_the_command_runs_a_set_and_reports_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = bfcl(tmp_path / "copy"), tmp_path / "out"
+    right = call("shape_area", shape="square", side=3)
+    with ScriptedEndpoint([text("Hello")] + 2 * [right]) as server:
+        command = ["--suite", f"bfcl:{path}", "--base-url", server.base_url, "--out", str(out)]
+        assert main([*command, "--concurrency", "1"]) == 0
+        assert len(server.requests) == 3
+        assert main([*command, "--concurrency", "1"]) == 0
+        assert len(server.requests) == 3
+    rows = {row.id: row for row in read(out).rows}
+    assert rows["simple_python_0"].verdict.right_call
+    assert rows["irrelevance_0"].verdict.malformed == 1
+    assert "irrelevance" in capsys.readouterr().out
+
+
+def test_the_command_tells_a_wrong_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--suite", f"bfcl:{tmp_path / 'nowhere'}"]) == 2
+    assert "expected BFCL's files" in capsys.readouterr().err
