@@ -66,9 +66,11 @@ def check(case: PublicCase, run: Transcript) -> Verdict:
 
 def _in_words(run: Transcript) -> Decision:
     """Yes stands for a call, No for an answer; a reply that says neither decides nothing."""
+    if run.ended != "success":
+        return decide(run)
     match = _YES_NO.match(run.answer)
-    if match is None or run.ended != "success":
-        return "malformed" if run.ended == "success" else decide(run)
+    if match is None:
+        return "malformed"
     return "called" if match[1].casefold() == "yes" else "answered"
 
 
