@@ -113,27 +113,31 @@ class TimedTransport(httpx2.AsyncBaseTransport):
 
 
 class _TimedStream(httpx2.AsyncByteStream):
+    # An iterator and no generator: one that is left early would keep its connection open.
     def __init__(self, wrapped: httpx2.AsyncByteStream, stopwatch: Stopwatch, asked: float) -> None:
         self._wrapped = wrapped
         self._stopwatch = stopwatch
         self._asked = asked
+        self._pieces: AsyncIterator[bytes] | None = None
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = aiter(self._wrapped)
-        while True:
-            begun = time.perf_counter()
-            try:
-                piece = await anext(pieces)
-            except StopAsyncIteration:
-                return
-            finally:
-                now = time.perf_counter()
-                self._stopwatch.waited += now - begun
-            if self._stopwatch.first_byte is None:
-                self._stopwatch.first_byte = now - self._asked
-            yield piece
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._pieces = aiter(self._wrapped)
+        return self
+
+    async def __anext__(self) -> bytes:
+        assert self._pieces is not None
+        begun = time.perf_counter()
+        try:
+            piece = await anext(self._pieces)
+        finally:
+            now = time.perf_counter()
+            self._stopwatch.waited += now - begun
+        if self._stopwatch.first_byte is None:
+            self._stopwatch.first_byte = now - self._asked
+        return piece
 
     async def aclose(self) -> None:
+        self._pieces = None
         await self._wrapped.aclose()
 
 
