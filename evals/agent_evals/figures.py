@@ -70,7 +70,7 @@ def _decisions(scores: Named, controls: Named) -> "Figure":
     for sum_ in (50, 60, 70, 80, 90):
         ends = [max(0, 2 * sum_ - 100), 100]
         style = {"color": GRID, "linewidth": 1.2} if sum_ == 50 else {"color": GRID, "ls": ":"}
-        axes.plot(ends, ends[::-1], **style, zorder=1)  # type: ignore[arg-type]
+        axes.plot(ends, ends[::-1], **style, zorder=1)
     axes.grid(False)
     for name, one in controls.items():
         x, y = 100 * one.balanced.specificity.value, 100 * one.balanced.recall.value
@@ -187,7 +187,7 @@ def _loops(scores: Named) -> "Figure":
         xlabel="calls made", ylabel="runs without a loop, %", ylim=(min(90, lowest - 2), 100.5)
     )
     axes.set_xlim(0, max(1, axes.dataLim.x1))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     _legend(figure)
     return figure
 
