@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent import flags
 from agent.exits import BY_SUBTYPE, AgentError, Exit, UsageError, table
 
 # The settings that `agent ask` takes as flags.
@@ -163,9 +164,7 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
 
 def _add_conversation(ask: argparse.ArgumentParser) -> None:
     """What a conversation and a single question have in common."""
-    ask.add_argument("-m", "--model", help="model name at --base-url, else folder or Hub id")
-    ask.add_argument("--base-url", help="an OpenAI-compatible endpoint; key in AGENT_API_KEY")
-    ask.add_argument("--adapter", help="LoRA adapter for --model")
+    flags.add_endpoint(ask)
     ask.add_argument("-C", "--directory", default=".", help="the codebase; default: here")
     ask.add_argument(
         *("-c", "--continue"),

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from agent import installing
+from agent import flags, installing
 from agent.exits import Exit, UsageError
 from agent.settings import MODES
 
@@ -32,9 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         "as Zed or a JetBrains IDE. The editor starts this command and says which codebase.",
         allow_abbrev=False,
     )
-    parser.add_argument("-m", "--model", help="model name at --base-url, else folder or Hub id")
-    parser.add_argument("--base-url", help="an OpenAI-compatible endpoint; key in AGENT_API_KEY")
-    parser.add_argument("--adapter", help="LoRA adapter for --model")
+    flags.add_endpoint(parser)
     parser.add_argument(
         "--permission-mode", choices=MODES, help="to begin with; the editor can change it"
     )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent import flags
 from agent.exits import Exit
 
 if TYPE_CHECKING:
@@ -112,9 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         "Exit code 0: no problem; 1: there are some.",
         allow_abbrev=False,
     )
-    parser.add_argument("--base-url", help="an OpenAI-compatible endpoint; key in AGENT_API_KEY")
-    parser.add_argument("-m", "--model", help="model name at --base-url, else folder or Hub id")
-    parser.add_argument("--adapter", help="LoRA adapter for --model")
+    flags.add_endpoint(parser)
     parser.add_argument("--timeout", metavar="TIME", help="patience with each answer: 300s")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     return parser
