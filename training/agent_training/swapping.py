@@ -147,7 +147,8 @@ def _renaming(turns: list[Row], first: int, material: Material, rng: random.Rand
     new: dict[str, str] = {}
     name = _copied(turns[: first + 1])
     if name is not None:
-        new[name] = another(name, material.names.get(kind_of(name) or "", [name]), material.pieces, rng)
+        alike = material.names.get(kind_of(name) or "", [name])
+        new[name] = another(name, alike, material.pieces, rng)
         call = turns[first]["tool_calls"][0]["function"]["name"]
         if call not in {"grep", "find_files"} and rng.random() < AT_THE_ROOT:
             new[name] = PurePosixPath(new[name]).name
