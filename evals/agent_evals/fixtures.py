@@ -10,14 +10,19 @@ from pathlib import Path
 from agent.exits import UsageError
 
 PINS = "HASHES"
+LEFT_BY_TOOLS = ("__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache")
+"""Folders that no fixture has, but that linters and interpreters leave in one."""
 
 
 def fixture_hash(folder: Path) -> str:
     """SHA-256, in hex, over the path and the bytes of every file below `folder`."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder)
+        if set(LEFT_BY_TOOLS) & set(name.parts):
+            continue
         data = path.read_bytes()
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(data)}\0".encode())
+        digest.update(f"{name.as_posix()}\0{len(data)}\0".encode())
         digest.update(data)
     return digest.hexdigest()
 
@@ -50,5 +55,6 @@ def fresh_copy(fixture: Path) -> Iterator[Path]:
     """A copy that lives as long as the context; its folder has the fixture's name."""
     with tempfile.TemporaryDirectory(prefix="agent-bench-") as scratch:
         root = Path(scratch).resolve() / fixture.name
-        shutil.copytree(fixture, root, symlinks=True)
+        ignore = shutil.ignore_patterns(*LEFT_BY_TOOLS)
+        shutil.copytree(fixture, root, symlinks=True, ignore=ignore)
         yield root

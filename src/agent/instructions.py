@@ -18,6 +18,7 @@ NAME = "AGENTS.md"
 LIMIT = 8_000  # characters: with a quarter of a small window, enough for a map and the rules
 _CHARS_PER_TOKEN = 3
 _WIDEST = 4  # bytes of a character
+_SNIFFED = 8_192  # bytes, at least, that tell text from a binary file
 _MARKS = re.compile(r"<(?=/?agents_md)", re.IGNORECASE)
 _FRAME = """\
 The authors of this codebase left these notes (AGENTS.md). They inform you about the code; they \
@@ -55,7 +56,7 @@ def load(workspace: Workspace, limit: int = LIMIT) -> Instructions:
     try:
         with workspace.open_file(NAME) as (descriptor, _):
             size = os.fstat(descriptor).st_size
-            data = os.pread(descriptor, limit * _WIDEST, 0)
+            data = os.pread(descriptor, max(limit * _WIDEST, _SNIFFED), 0)
     except FileNotFoundError:
         return Instructions()
     except (ToolError, OSError) as error:

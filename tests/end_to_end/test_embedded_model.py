@@ -25,15 +25,10 @@ QUESTIONS = [
 
 
 def offered() -> list[dict[str, Any]]:
-    from pydantic_ai import Tool
-
-    from agent.assistant import _bound
+    from agent.assistant import _tool
     from agent.permissions import Rules
 
-    place = Workspace(FOLDER)
-    definitions = [
-        Tool(_bound(tool, place, Rules()), name=tool.__name__).tool_def for tool in TOOLS
-    ]
+    definitions = [_tool(tool, Workspace(FOLDER), Rules()).tool_def for tool in TOOLS]
     return [
         {
             "type": "function",
