@@ -16,13 +16,13 @@ from agent.render import note
 from agent_evals import config, controls, public, report, serving, store, suite
 from agent_evals.attempt import OnFixtures
 from agent_evals.config import Configuration
+from agent_evals.executor import Executor, Local, Task
 from agent_evals.progress import Progress
 from agent_evals.public import outcomes
 from agent_evals.public.cases import PublicSuite
 from agent_evals.public.run import OnPublicSet
-from agent_evals.run import Plan, Runner, Task
+from agent_evals.run import Plan, Runner
 from agent_evals.score import by_configuration
-from agent_evals.serving import Serving
 from agent_evals.store import RESULTS, Store
 
 
@@ -30,13 +30,14 @@ def bench(options: argparse.Namespace, command: Sequence[str]) -> int:
     """Run what is missing and print the report; 0, or 1 when `--fail-under` is not reached."""
     configurations = _configurations(options)
     about, task = _task(options)
-    plan = Plan(task, configurations, options.epochs, options.concurrency)
+    executor = _executor(options, task)
+    plan = Plan(task, configurations, options.epochs)
     keys = plan.keys()
     folder = Path(options.out) if options.out else _default(about["suite"], keys)
     with Store(folder, fresh=options.fresh) as kept:
         _check(kept, keys)
         about |= _about(options, configurations, command, kept)
-        _make(plan, keys, kept, about)
+        _make(plan, keys, kept, executor, about)
     return _report(folder, about, options.fail_under)
 
 
@@ -64,6 +65,16 @@ def _task(options: argparse.Namespace) -> tuple[dict[str, Any], Task]:
         return {**about, "cases": len(ours)}, OnFixtures(ours, chosen.fixtures)
     theirs = suite.spread(chosen.of(options.split), options.limit)
     return {**about, "cases": len(theirs)}, OnPublicSet(theirs)
+
+
+def _executor(options: argparse.Namespace, task: Task) -> Executor:
+    if options.executor == "ray":
+        from agent_evals.ray_executor import OnRay
+
+        return OnRay(task, options.concurrency, options.ray_address)
+    if options.ray_address is not None:
+        raise UsageError("--ray-address needs --executor ray.")
+    return Local(task, options.concurrency)
 
 
 def _default(name: str, keys: Sequence[str]) -> Path:
@@ -95,6 +106,7 @@ def _about(
     return {
         "epochs": options.epochs,
         "concurrency": options.concurrency,
+        "executor": options.executor,
         "configurations": [known.get(c.name) or serving.described(c) for c in configurations],
         "command": shlex.join(command),
         "agent": version("agent"),
@@ -110,7 +122,9 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def _make(plan: Plan, keys: Sequence[str], kept: Store, about: dict[str, Any]) -> None:
+def _make(
+    plan: Plan, keys: Sequence[str], kept: Store, executor: Executor, about: dict[str, Any]
+) -> None:
     """Make the results that are missing, and complete the manifest."""
     kept.describe(about)
     begun = len(kept.keys)
@@ -121,7 +135,8 @@ def _make(plan: Plan, keys: Sequence[str], kept: Store, about: dict[str, Any]) -
         note(f"Going on: {begun} of {len(keys)} results are in {kept.path}.")
     try:
         with Progress(len(keys), begun) as progress:
-            about["overhead_share"] = _run(Runner(plan, kept, progress.show), about)
+            runner = Runner(plan, kept, executor, progress.show)
+            about["overhead_share"] = _run(runner, about)
         about["finished"] = _now()
         kept.describe(about)
     except (AgentError, KeyboardInterrupt) as error:
@@ -136,23 +151,15 @@ def _make(plan: Plan, keys: Sequence[str], kept: Store, about: dict[str, Any]) -
 
 def _run(runner: Runner, about: dict[str, Any]) -> float:
     """Serve every configuration as long as its cases run; the harness's share of the time."""
-    servings: list[Serving] = []
     try:
-        for configuration in runner.plan.configurations:
-            servings.append(serving.open_(configuration))  # noqa: PERF401
-        asyncio.run(runner.run(servings))
+        runner.executor.open(runner.plan.configurations)
+        asyncio.run(runner.run())
     finally:
-        for opened in servings:
-            opened.close()
-        _add_costs(about, servings)
+        measured = {entry["name"]: entry for entry in runner.executor.close()}
+        about["configurations"] = [
+            measured.get(entry["name"], entry) for entry in about["configurations"]
+        ]
     return round(runner.overhead, 4)
-
-
-def _add_costs(about: dict[str, Any], servings: Sequence[Serving]) -> None:
-    measured = {serving.configuration.name: serving.as_row() for serving in servings}
-    about["configurations"] = [
-        measured.get(entry["name"], entry) for entry in about["configurations"]
-    ]
 
 
 def _report(folder: Path, about: dict[str, Any], least: float | None) -> int:

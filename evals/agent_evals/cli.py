@@ -86,5 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--limit", type=_positive, metavar="N", help="only N cases, of all kinds")
     add("--epochs", type=_positive, default=1, metavar="N", help="how often each case is run")
     add("--concurrency", type=_positive, default=8, metavar="N", help="default: 8")
+    add(
+        "--executor",
+        choices=("local", "ray"),
+        default="local",
+        help="default: local",
+    )
+    add("--ray-address", metavar="ADDR", help="host:port of a Ray cluster, for --executor ray")
     add("--fail-under", type=float, metavar="X", help="exit 1 if balanced accuracy is below X%%")
     return parser

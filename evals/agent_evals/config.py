@@ -75,6 +75,13 @@ class Configuration:
             fields["files"] = weights.signature(self.model or weights.EMBEDDED, self.adapter)
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
+    def anywhere(self) -> "Configuration":
+        """The same, with folders that are found from any directory."""
+        if not self.is_ours:
+            return self
+        model, adapter = _from_anywhere(self.model), _from_anywhere(self.adapter)
+        return replace(self, model=model, adapter=adapter)
+
     def settings(self) -> Settings:
         """The product's defaults, whatever the user's own settings are, so that runs compare."""
         own = ("max_tokens", "max_turns", "temperature", "context_window")
@@ -148,6 +155,11 @@ def _beside(ref: str, folder: Path) -> str:
     """A folder as it is found from the file; anything else as it stands."""
     path = folder / Path(ref).expanduser()
     return str(path) if path.is_dir() or ref.startswith((".", "/", "~")) else ref
+
+
+def _from_anywhere(ref: str | None) -> str | None:
+    path = Path(ref or "").expanduser()
+    return str(path.resolve()) if ref and ref != "embedded" and path.is_dir() else ref
 
 
 def from_flags(

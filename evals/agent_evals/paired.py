@@ -103,10 +103,10 @@ def holm(chances: Sequence[float]) -> list[float]:
     return [float(p) for p in multitest.multipletests(chances, method="holm")[1]]
 
 
-def needed(module: str) -> Any:
-    """The module, one of the extra `bench`. Raises AgentError, which says how to install it."""
+def needed(module: str, extra: str = "bench") -> Any:
+    """The module, one of the extra. Raises AgentError, which says how to install it."""
     try:
         return importlib.import_module(module)
     except ImportError:
         library = module.split(".")[0]
-        raise AgentError(f"This needs {library}; to install it: {command('bench')}") from None
+        raise AgentError(f"This needs {library}; to install it: {command(extra)}") from None

@@ -2,44 +2,20 @@
 
 import asyncio
 import hashlib
-import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import agent
 import agent_tools
-from agent.assistant import Assistant
-from agent.connect import Endpoint
 from agent.events import Result
 from agent.exits import AgentError
 from agent_evals import judge
 from agent_evals.config import Configuration
-from agent_evals.serving import Serving
+from agent_evals.executor import Executor, Task
 from agent_evals.store import Row, Store, key
-
-_PATIENCE = 10.0
-# Endings that a dying endpoint causes as well as a bad model.
-_BROKEN = frozenset({"unavailable", "error", "truncated", "empty"})
-
-
-class Task(Protocol):
-    """Cases, and how one is tried; ours are `attempt.OnFixtures`.
-
-    A case is anything with an `id`. `digest` gives the hash of its content and of what it is about.
-    `attempt` never raises for a run that ends badly; who ran what when is filled in by the runner.
-    """
-
-    @property
-    def cases(self) -> Sequence[Any]: ...
-
-    def digest(self, case: Any) -> tuple[str, str]: ...
-
-    async def attempt(self, case: Any, configuration: Configuration, endpoint: Endpoint) -> Row: ...
 
 
 @dataclass(frozen=True)
@@ -57,19 +33,18 @@ class Plan:
     """Every result that is wanted.
 
     The configurations take turns, so that drift of the machine hits all alike and none slows
-    another: each runs the next `concurrency` cases, at once.
+    another: each runs the next `width` cases, at once.
     """
 
     task: Task
     configurations: Sequence[Configuration]
     epochs: int = 1
-    concurrency: int = 1
 
-    def turns(self) -> Iterator[list[Item]]:
+    def turns(self, width: int) -> Iterator[list[Item]]:
         """The results of each turn, all of one configuration; in order."""
-        contents = [f"{c.content()} {_code()}" for c in self.configurations]
+        contents = [f"{c.content()} {code()}" for c in self.configurations]
         cases = self.task.cases
-        size = len(cases) if len(contents) == 1 else self.concurrency
+        size = len(cases) if len(contents) == 1 else width
         for epoch in range(self.epochs):
             for start in range(0, len(cases), size):
                 for configuration, content in zip(self.configurations, contents, strict=True):
@@ -81,8 +56,8 @@ class Plan:
                     ]
 
     def keys(self) -> list[str]:
-        """The addresses of all results, in order."""
-        return [item.key for turn in self.turns() for item in turn]
+        """The addresses of all results."""
+        return [item.key for turn in self.turns(1) for item in turn]
 
 
 @dataclass
@@ -95,82 +70,87 @@ class Runner:
 
     plan: Plan
     store: Store
+    executor: Executor
     done: Callable[[Row], None] = lambda row: None
     _seconds: float = 0.0
     _ours: float = 0.0
     _weights: dict[str, str] = field(default_factory=dict)
 
-    async def run(self, servings: Sequence[Serving]) -> None:
+    async def run(self) -> None:
         """Warm the endpoints up, which is not counted, and run what is missing.
 
         Raises:
             AgentError: an endpoint is gone or serves other weights than expected or than before,
                 or a result cannot be written. What was finished is in the store.
         """
-        endpoints = {serving.configuration.name: serving.endpoint for serving in servings}
         self._weights = dict(self.store.weights)
-        for serving in servings:
-            await self._warm_up(serving)
-        for turn in self.plan.turns():
+        for configuration in self.plan.configurations:
+            await self._warm_up(configuration)
+        for turn in self.plan.turns(self.executor.width):
             missing = [item for item in turn if item.key not in self.store.keys]
             if missing:
-                await self._turn(missing, endpoints[missing[0].configuration.name])
+                await self._turn(missing)
 
     @property
     def overhead(self) -> float:
         return self._ours / self._seconds if self._seconds else 0.0
 
-    async def _turn(self, items: Sequence[Item], endpoint: Endpoint) -> None:
+    async def _turn(self, items: Sequence[Item]) -> None:
         waiting = iter(items)
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(self.plan.concurrency, len(items))):
-                    group.create_task(self._work(waiting, endpoint))
+                for _ in range(min(self.executor.width, len(items))):
+                    group.create_task(self._work(waiting))
         except* AgentError as errors:
             raise errors.exceptions[0] from None
 
-    async def _work(self, waiting: Iterator[Item], endpoint: Endpoint) -> None:
+    async def _work(self, waiting: Iterator[Item]) -> None:
         for item in waiting:
             begun = time.perf_counter()
-            try:
-                tried = await self.plan.task.attempt(item.case, item.configuration, endpoint)
-            except OSError as error:  # no room for a copy of the fixture, say
-                raise AgentError(f"{_where(item)}{error}.") from error
+            tried = await self._attempt(item)
             result = replace(
                 tried, key=item.key, configuration=item.configuration.name, epoch=item.epoch
             )
-            await self._check(item, result, endpoint)
+            self._same(_where(item), item.configuration, result.weights)
             self.store.add(result)
             self._seconds += time.perf_counter() - begun
             self._ours += result.overhead_seconds
             self.done(result)
 
-    async def _warm_up(self, serving: Serving) -> None:
-        """One short answer, so that no case pays for what an endpoint does only once."""
-        name = serving.configuration.name
+    async def _attempt(self, item: Item) -> Row:
         try:
-            result = await _short_answer(serving)
+            tried = await self.executor.attempt(item.case, item.configuration)
+        except AgentError as error:
+            raise AgentError(f"{_where(item)}{error}", error.subtype) from error
+        except OSError as error:  # no room for a copy of the fixture, say
+            raise AgentError(f"{_where(item)}{error}.") from error
+        if tried.ended == "interrupted":  # we broke it off ourselves: no result of the model's
+            raise asyncio.CancelledError
+        return tried
+
+    async def _warm_up(self, configuration: Configuration) -> None:
+        name = configuration.name
+        try:
+            results = await self.executor.warm_up(configuration)
         except OSError as error:
             raise AgentError(f"{name}: {error}.") from error
+        for result in results:
+            self._check(configuration, result)
+
+    def _check(self, configuration: Configuration, result: Result) -> None:
+        """See that an endpoint answers, with the right weights."""
+        name = configuration.name
         if result.subtype == "interrupted":
             raise asyncio.CancelledError
         if result.subtype in ("unavailable", "error"):
             raise AgentError(f"{name}: {result.message}", result.subtype)
         reported = result.model.get("hash")
-        if reported is None and serving.configuration.weights is not None:
+        if reported is None and configuration.weights is not None:
             raise AgentError(
                 f"{name}: the endpoint does not say which weights it serves, so they cannot be "
-                f"those of the configuration, {serving.configuration.weights}; leave out weights."
+                f"those of the configuration, {configuration.weights}; leave out weights."
             )
-        self._same(f"{name}: ", serving.configuration, reported)
-
-    async def _check(self, item: Item, run: Row, endpoint: Endpoint) -> None:
-        """A dead endpoint is no result of the model's; nor is a run that we broke off ourselves."""
-        if run.ended == "interrupted":
-            raise asyncio.CancelledError
-        if run.ended in _BROKEN and not await asyncio.to_thread(_answers, endpoint):
-            raise AgentError(f"{_where(item)}{run.message}", "unavailable")
-        self._same(_where(item), item.configuration, run.weights)
+        self._same(f"{name}: ", configuration, reported)
 
     def _same(self, where: str, configuration: Configuration, reported: str | None) -> None:
         """See that the weights are those of the configuration, and those that answered before."""
@@ -189,21 +169,11 @@ class Runner:
             )
 
 
-async def _short_answer(serving: Serving) -> Result:
-    settings = replace(serving.configuration.settings(), max_turns=1, max_tokens=8)
-    with tempfile.TemporaryDirectory(prefix="agent-bench-") as scratch:
-        assistant = Assistant(settings, serving.endpoint, Path(scratch))
-        try:
-            return await assistant.ask("Hello")
-        finally:
-            await assistant.aclose()
-
-
 def _where(item: Item) -> str:
     return f"{item.configuration.name}: stopped at {item.case.id}: "
 
 
-def _code() -> str:
+def code() -> str:
     """A hash of the program that is measured with every model, and of its judge."""
     total = hashlib.sha256()
     roots = [Path(str(package.__file__)).parent for package in (agent, agent_tools)]
@@ -211,17 +181,3 @@ def _code() -> str:
     for path in (*files, Path(judge.__file__)):
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
-
-
-def _answers(endpoint: Endpoint) -> bool:
-    """Whether anything answers there, be it with an error."""
-    request = urllib.request.Request(
-        f"{endpoint.base_url}/models", headers={"Authorization": f"Bearer {endpoint.api_key}"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE):
-            return True
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False

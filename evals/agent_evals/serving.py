@@ -10,8 +10,9 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,16 @@ def described(
 ) -> dict[str, Any]:
     """What a manifest says of a configuration; `served`: the model id at its endpoint."""
     return {**asdict(configuration), "served": served, **asdict(costs or Costs())}
+
+
+def highest(configuration: Configuration, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a manifest says of a configuration that was served several times: the highest costs."""
+    mine = [row for row in rows if row["name"] == configuration.name]
+    served = mine[0]["served"] if mine else None
+    names = [cost.name for cost in fields(Costs)]
+    known = {name: [row[name] for row in mine if row[name] is not None] for name in names}
+    costs = Costs(**{name: max(values, default=None) for name, values in known.items()})
+    return described(configuration, served, costs)
 
 
 def open_(configuration: Configuration) -> Serving:
