@@ -114,7 +114,7 @@ def test_a_gigabyte_in_one_line(workspace: Workspace, root: Path) -> None:
     [
         ("src", "src is a directory; list it with find_files."),
         ("image.png", "image.png is a binary file (6 bytes); only text can be read."),
-        ("a.py", "a.py does not exist. Did you mean src/a.py?"),
+        ("A.py", "A.py does not exist. Did you mean src/a.py?"),
         ("src/aa.py", "src/aa.py does not exist. Did you mean src/a.py"),
         ("src/a.py/x", "src/a.py/x goes through something that is no directory."),
         ("zebra.txt", "zebra.txt does not exist. List files with find_files."),
@@ -125,6 +125,18 @@ def test_a_gigabyte_in_one_line(workspace: Workspace, root: Path) -> None:
 def test_what_cannot_be_read(workspace: Workspace, root: Path, path: str, words: str) -> None:
     (root / "image.png").write_bytes(b"\x89PN\0G\n")
     assert words in told(read_file, workspace, path)
+
+
+def test_the_end_of_a_path_is_enough_where_one_file_has_it(
+    workspace: Workspace, root: Path
+) -> None:
+    assert read_file(workspace, "a.py") == read_file(workspace, "src/a.py")
+    assert read_file(workspace, "./deep/b.py").startswith("src/deep/b.py: lines 1-2")
+    (root / "src" / "deep" / "a.py").write_text("1\n")
+    assert "Did you mean src/a.py or src/deep/a.py?" in told(read_file, workspace, "a.py")
+    assert "does not exist" in told(read_file, workspace, "b.p")
+    closed = workspace.restricted(lambda path: path.startswith("src/deep"))
+    assert "does not exist" in told(read_file, closed, "b.py")
 
 
 def test_a_start_beyond_the_end(workspace: Workspace) -> None:

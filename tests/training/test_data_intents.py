@@ -138,12 +138,15 @@ def test_explaining_reads_where_the_definition_is(shop: Codebase) -> None:
     assert run.answer.endswith("Holds what somebody wants to buy.")
 
 
-def test_a_missing_name_is_looked_for_once_more_and_then_said_to_be_missing(
-    shop: Codebase,
-) -> None:
+def test_a_missing_name_is_said_to_be_missing_and_what_is_close_is_named(shop: Codebase) -> None:
     run = ask(shop, "define", **{"class": "WishList"})
-    assert [result for _, _, result in run.calls] == ["No matches.", "No matches."]
+    assert [result for _, _, result in run.calls] == ["No matches."]
     assert run.answer == "`WishList` does not occur in this codebase."
+    run = ask(shop, "define", **{"class": "BaseCarts"})
+    assert len(run.calls) == 1 and "Closest:\nshop/cart.py:" in run.calls[0][2]
+    assert run.answer.startswith(
+        "`BaseCarts` does not occur in this codebase. Closest: `shop/cart.py:"
+    )
 
 
 def test_php_is_really_checked(shop: Codebase) -> None:

@@ -1,17 +1,24 @@
-"""The grep tool: real ripgrep, every match counted, the first ones shown."""
+"""The grep tool: real ripgrep, every match counted, the first ones shown.
+
+Where nothing matches, the lines and files that come closest are shown and said to be that.
+"""
 
 import re
 import stat
 from collections.abc import Callable
+from time import monotonic
+from typing import NamedTuple
 
-from agent_tools import globs, long_lines, ripgrep, suggest
+from agent_tools import globs, long_lines, nearby, ripgrep, suggest
 from agent_tools.blocks import Tally
 from agent_tools.errors import ToolError
-from agent_tools.policy import is_secret
+from agent_tools.policy import in_secret_directory, is_secret
 from agent_tools.truncate import LINE_CHARS, RESULT_CHARS, counted, fitting, joined, notice
 from agent_tools.workspace import Place, Workspace, kind
 
 _LONGEST_PATTERN = 10_000
+# After a longer search nobody waits for three more, only to see what came close.
+_PATIENCE_SECONDS = 5.0
 # Globs of a file name that ripgrep and globs.py read alike.
 _PLAIN_NAME = re.compile(r"[\w.*?-]*(?:\{[\w.*?-]+(?:,[\w.*?-]+)*\})?[\w.*?-]*")
 _LINE = re.compile(r"(\d+):(\d+):(.*)")
@@ -27,14 +34,15 @@ def grep(workspace: Workspace, pattern: str, path: str = ".", glob: str = "") ->
     """
     _check(pattern)
     wanted = globs.from_root(workspace, glob.strip())
-    with workspace.locate(path.strip() or ".") as place:
-        try:
+
+    def look(path: str) -> str:
+        with workspace.locate(path) as place:
             mode = place.status().st_mode
-        except FileNotFoundError:
-            raise suggest.missing(workspace, path) from None
-        if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
-            raise ToolError(f"{place.relative} is {kind(mode)}; grep searches files.")
-        return _search(workspace, place, pattern, wanted, is_file=stat.S_ISREG(mode))
+            if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+                raise ToolError(f"{place.relative} is {kind(mode)}; grep searches files.")
+            return _search(workspace, place, pattern, wanted, is_file=stat.S_ISREG(mode))
+
+    return suggest.looked(workspace, path.strip() or ".", look)
 
 
 def _check(pattern: str) -> None:
@@ -50,7 +58,43 @@ def _check(pattern: str) -> None:
         raise ToolError("The pattern is not valid text.") from None
 
 
+class _Found(NamedTuple):
+    tally: Tally
+    lines: list[str]
+    timed_out: bool
+
+
 def _search(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_file: bool) -> str:
+    started = monotonic()
+    found = _find(workspace, place, pattern, glob, is_file=is_file)
+    if found.lines:
+        return _report(*found)
+    if found.timed_out:
+        raise ToolError("The search took too long; narrow it with path or glob.")
+    if is_file and found.tally.saw_binary:
+        raise ToolError(f"{place.relative} is a binary file; grep searches text.")
+    if monotonic() - started > _PATIENCE_SECONDS:
+        return "No matches."
+    return _nothing(workspace, place, pattern, glob, is_file=is_file)
+
+
+def _nothing(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_file: bool) -> str:
+    def here(wording: str) -> list[str]:
+        return _find(workspace, place, wording, glob, is_file=is_file).lines
+
+    def anywhere(wording: str) -> list[str]:
+        with workspace.locate(".") as root:
+            return _find(workspace, root, wording, "", is_file=False).lines
+
+    listed = (f for f in ripgrep.files(workspace) if not in_secret_directory(f))
+    files = nearby.files(pattern, listed)
+    lines = nearby.lines(pattern, here)
+    if not lines and (glob or place.relative != "."):
+        lines = nearby.lines(pattern, anywhere)
+    return joined(["No matches. Closest:", *lines, *files]) if lines or files else "No matches."
+
+
+def _find(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_file: bool) -> _Found:
     hidden = ripgrep.names_hidden(glob) or ripgrep.names_hidden(place.relative)
     below = place.relative.rpartition("/")[0] if is_file else place.relative
     tally = Tally(_namer(workspace, place, below, glob, hidden=hidden))
@@ -71,14 +115,7 @@ def _search(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_f
             tally.read(ripgrep.chunks(run))
         except ToolError as error:
             raise _invalid(pattern, str(error)) from None
-    lines = _lines(workspace, tally, pattern)
-    if lines:
-        return _report(tally, lines, run.timed_out)
-    if run.timed_out:
-        raise ToolError("The search took too long; narrow it with path or glob.")
-    if is_file and tally.saw_binary:
-        raise ToolError(f"{place.relative} is a binary file; grep searches text.")
-    return "No matches."
+    return _Found(tally, _lines(workspace, tally, pattern), run.timed_out)
 
 
 def _namer(

@@ -38,18 +38,17 @@ def php_lint(workspace: Workspace, path: str) -> str:
         path: PHP file, or directory of them.
     """
     check, name = _checker()
-    try:
+
+    def look(path: str) -> str:
         with workspace.locate(path) as place:
             is_directory = stat.S_ISDIR(place.status().st_mode)
             relative = place.relative
         if not is_directory:
             return f"{_line(relative, check(_content(workspace, path)))} ({name})"
-    except FileNotFoundError:
-        raise suggest.missing(workspace, path) from None
-    files = [f for f in ripgrep.files(workspace, path) if f.lower().endswith(".php")]
-    if not files:
-        return f"No PHP files in {relative}."
-    return _report(workspace, files, check, name)
+        files = [f for f in ripgrep.files(workspace, path) if f.lower().endswith(".php")]
+        return _report(workspace, files, check, name) if files else f"No PHP files in {relative}."
+
+    return suggest.looked(workspace, path, look)
 
 
 def _report(workspace: Workspace, files: list[str], check: Checker, name: str) -> str:

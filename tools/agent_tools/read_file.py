@@ -24,11 +24,12 @@ def read_file(workspace: Workspace, path: str, start: int = 1, end: int = 0) -> 
     first = max(start, 1)
     if end and end < first:
         raise ToolError(f"end={end} is before start={first}; give an end that is not.")
-    try:
+
+    def look(path: str) -> str:
         with workspace.open_file(path) as (descriptor, relative):
             return _numbered(descriptor, relative, first, end)
-    except FileNotFoundError:
-        raise suggest.missing(workspace, path) from None
+
+    return suggest.looked(workspace, path, look)
 
 
 def _numbered(descriptor: int, relative: str, first: int, last: int) -> str:

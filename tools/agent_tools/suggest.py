@@ -1,5 +1,7 @@
 """What a path that does not exist may have meant."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from difflib import get_close_matches
 
 from agent_tools import ripgrep
@@ -8,6 +10,24 @@ from agent_tools.truncate import joined
 from agent_tools.workspace import Workspace
 
 _COMPARED = 5_000
+
+
+def looked(workspace: Workspace, path: str, look: Callable[[str], str]) -> str:
+    """What `look` says of a path or, where nothing is, of the only file whose path ends in it.
+
+    `look` names the file that it looked at, and raises FileNotFoundError.
+
+    Raises:
+        ToolError: there is no such file, or more than one.
+    """
+    with suppress(FileNotFoundError):
+        return look(path)
+    asked = f"/{path.removeprefix('./')}"
+    ending = [file for file in ripgrep.files(workspace) if file.endswith(asked)]
+    if len(ending) == 1:
+        with suppress(FileNotFoundError):
+            return look(ending[0])
+    raise missing(workspace, path)
 
 
 def missing(workspace: Workspace, path: str) -> ToolError:

@@ -59,6 +59,14 @@ def matches(result: str) -> Matches:
     return Matches(int(summary[1]), int(summary[2]), hits)
 
 
+def closest(result: str) -> list[Hit]:
+    """The lines that a search shows which found nothing."""
+    if not result.startswith("No matches. Closest:"):
+        return []
+    found = (_HIT.match(line) for line in visible_lines(result)[1:])
+    return [Hit(m[1], int(m[2]), m[3].strip()) for m in found if m]
+
+
 def files(result: str) -> tuple[int, list[str]]:
     """The number of files found, and the visible ones."""
     summary = _FILES.match(result)

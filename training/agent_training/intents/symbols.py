@@ -25,19 +25,23 @@ def _definitions(run: Run, name: str) -> Matches:
     return results.matches(run.call("grep", pattern=patterns.define(name), **run.where))
 
 
-def _broader(run: Run, name: str) -> str:
-    """The one retry after `No matches.`, and the honest answer, the same for every question."""
-    found = results.matches(run.call("grep", pattern=patterns.any_case(name)))
-    if found.total:
-        return f"I found no such thing; `{name}` occurs elsewhere: {places(found)}."
-    return f"`{name}` does not occur in this codebase."
+def _nothing(run: Run, name: str) -> str:
+    """The honest answer after `No matches.`, the same for every question."""
+    close = results.closest(run.calls[-1][2])
+    named = [hit.place for hit in close if name.lower() in hit.text.lower()]
+    if named:
+        return f"I found no such thing; `{name}` occurs elsewhere: {', '.join(named)}."
+    if results.matches(run.execute("grep", {"pattern": patterns.any_case(name)})).total:
+        raise Unusable("it occurs, but not among the closest lines")
+    said = f"`{name}` does not occur in this codebase."
+    return f"{said} Closest: {', '.join(hit.place for hit in close[:2])}." if close else said
 
 
 def define(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name)
+        return _nothing(run, name)
     return _defined(name, found)
 
 
@@ -61,7 +65,7 @@ def usages(run: Run) -> str:
     name = subject(run)
     found = results.matches(run.call("grep", pattern=patterns.usages(name), **run.where))
     if not found.total:
-        return _broader(run, name)
+        return _nothing(run, name)
     return f"`{name}`: {places(found)}."
 
 
@@ -69,7 +73,7 @@ def count_usages(run: Run) -> str:
     name = subject(run)
     found = results.matches(run.call("grep", pattern=patterns.usages(name), **run.where))
     if not found.total:
-        return _broader(run, name)
+        return _nothing(run, name)
     counted = f"{plural(found.total, 'match')} in {plural(found.files, 'file')}"
     return f"`{name}` has {counted}."
 
@@ -78,7 +82,7 @@ def subclasses(run: Run) -> str:
     name = subject(run)
     found = results.matches(run.call("grep", pattern=patterns.subclasses(name), **run.where))
     if not found.total:
-        return _broader(run, name)
+        return _nothing(run, name)
     names = [(m.group(1), hit) for hit in found.hits if (m := _NAME_OF_CLASS.search(hit.text))]
     return f"`{name}` is extended by {named_places(found, 'class', names)}."
 
@@ -87,7 +91,7 @@ def count_subclasses(run: Run) -> str:
     name = subject(run)
     found = results.matches(run.call("grep", pattern=patterns.subclasses(name), **run.where))
     if not found.total:
-        return _broader(run, name)
+        return _nothing(run, name)
     return f"{plural(found.total, 'class')} in {plural(found.files, 'file')} extend `{name}`."
 
 
@@ -95,7 +99,7 @@ def exists_symbol(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return "No: " + _broader(run, name)
+        return "No: " + _nothing(run, name)
     return "Yes. " + _defined(name, found)
 
 
@@ -103,7 +107,7 @@ def show_symbol(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name)
+        return _nothing(run, name)
     return show(run, name, _first(found))
 
 
@@ -118,7 +122,7 @@ def explain_symbol(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name)
+        return _nothing(run, name)
     hit = _first(found)
     part = results.excerpt(run.call("read_file", path=hit.path, start=hit.line))
     if part is None:
@@ -158,7 +162,7 @@ def methods_of(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name)
+        return _nothing(run, name)
     hit = _first(found)
     part = results.excerpt(run.call("read_file", path=hit.path, start=hit.line))
     if part is None:
@@ -173,7 +177,7 @@ def bases_of(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name)
+        return _nothing(run, name)
     hit = _first(found)
     return f"{_relation(name, hit)} ({hit.place})."
 
@@ -198,7 +202,7 @@ def signature_of(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name)
+        return _nothing(run, name)
     hit = _first(found)
     if hit.text.count("(") > hit.text.count(")"):
         return show(run, name, hit)
@@ -209,7 +213,7 @@ def value_of(run: Run) -> str:
     name = subject(run)
     found = _definitions(run, name)
     if not found.total:
-        return _broader(run, name)
+        return _nothing(run, name)
     hit = _first(found)
     value = _VALUE.search(hit.text)
     if value is None or value.group(1)[-1] in "([{,\\.":
@@ -235,7 +239,7 @@ def importers(run: Run) -> str:
     module = run.slot("module")
     found = results.matches(run.call("grep", pattern=patterns.importers(module), **run.where))
     if not found.total:
-        return _broader(run, module)
+        return _nothing(run, module)
     return f"`{module}` is imported: {places(found)}."
 
 
@@ -251,10 +255,10 @@ def feature(run: Run) -> str:
     word = run.slot("word")
     found = results.matches(run.call("grep", pattern=patterns.any_case(word), **run.where))
     if not found.total:
-        return f"`{word}` does not occur in this codebase."
+        return _nothing(run, word)
     return f"`{word}` occurs: {places(found)}."
 
 
 def exists_feature(run: Run) -> str:
     said = feature(run)
-    return ("No: " if said.endswith("codebase.") else "Yes: ") + said
+    return ("Yes: " if " occurs: " in said else "No: ") + said
