@@ -149,6 +149,17 @@ def test_a_missing_name_is_said_to_be_missing_and_what_is_close_is_named(shop: C
     )
 
 
+def test_one_file_of_that_name_is_opened_and_of_several_it_asks_which(shop: Codebase) -> None:
+    one = ask(shop, "which_file", word="broken")
+    assert [tool for tool, _, _ in one.calls] == ["find_files", "read_file"]
+    assert one.answer.startswith("`web/broken.php` (lines 1-3 of 3)")
+    several = ask(shop, "which_file", word="Controller")
+    assert [tool for tool, _, _ in several.calls] == ["find_files"]
+    assert "`shop/CartController.py`" in several.answer
+    assert several.answer.endswith("Which one do you mean?")
+    assert "no file with `zebra`" in ask(shop, "which_file", word="zebra").answer
+
+
 def test_php_is_really_checked(shop: Codebase) -> None:
     assert "3 PHP files checked, 1 with errors" in ask(shop, "lint_all").answer
 

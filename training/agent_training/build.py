@@ -208,7 +208,9 @@ def _converse(settings: Settings, rows: list[Row]) -> None:
     splits = [row["split"] for row in rows if len(row["messages"]) <= 4]
     for row in rows:
         single = sum(message["role"] == "user" for message in row["messages"]) == 1
-        if single and rng.random() < settings.conversation_share:
+        # "where is it used?" lacks something only while nothing was said before.
+        alone = row["intent"] == "direct:ask"
+        if single and not alone and rng.random() < settings.conversation_share:
             at = rng.randrange(len(turns))
             if splits[at] == row["split"]:
                 row["messages"] = [*turns[at], *row["messages"]]

@@ -17,7 +17,9 @@ ROOT_SHARE = 0.3
 """Of the files to open, how many lie at the top, some of them without an ending."""
 SHORT_SHARE, MISSPELT_SHARE = 0.15, 0.04
 """Of the files to open, how many are named without their folder, or with a slip."""
-ABSENT_WORD_SHARE = {"exists_feature": 0.45, "feature": 0.12, "find_about": 0.12}
+ABSENT_WORD_SHARE = {
+    "exists_feature": 0.45, "feature": 0.12, "find_about": 0.12, "which_file": 0.08,
+}  # fmt: skip
 PHRASE_SHARE = {"exists_feature": 0.3, "feature": 0.35}
 """Of the things described, how many in two words or three."""
 _OPENS = {"read", "explain_file", "count_lines", "read_head", "lint_file"}
@@ -103,7 +105,7 @@ def _subject(intent: str, names: set[str], code: Codebase, rng: random.Random) -
         found |= subjects.insertion(code, rng)
     if intent == "list_ext_dir" and rng.random() < 0.85:
         found |= subjects.folder_and_ending(code, rng)
-    if intent == "find_about" and rng.random() > ABSENT_WORD_SHARE[intent]:
+    if intent in ("find_about", "which_file") and rng.random() > ABSENT_WORD_SHARE[intent]:
         found["word"] = subjects.file_word(code, rng)
     if intent in PHRASE_SHARE and code.phrases and rng.random() < PHRASE_SHARE[intent]:
         found["word"] = rng.choice(code.phrases)

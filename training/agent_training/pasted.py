@@ -5,7 +5,7 @@ import re
 
 from agent_training.phrasing import accidents
 
-KINDS = frozenset({"in_context", "snippet"})
+KINDS = frozenset({"in_context", "snippet", "ask"})
 """Kinds of direct questions whose answer follows from what they quote, whatever it is called."""
 
 Names = dict[str, list[str]]

@@ -83,6 +83,7 @@ INTENTS: dict[str, Callable[[Run], str]] = {
     "list_kind": kinds.list_kind,
     "count_kind": kinds.count_kind,
     "find_about": kinds.find_about,
+    "which_file": kinds.which_file,
     "list_ext_dir": kinds.list_ext_dir,
     "npm_scripts": facts.scripts("package.json"),
     "composer_scripts": facts.scripts("composer.json"),

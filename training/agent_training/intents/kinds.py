@@ -3,9 +3,10 @@
 import re
 
 from agent_training import patterns, results
+from agent_training.intents.describing import describe
 from agent_training.intents.listings import extension, files_of
-from agent_training.intents.wording import listed, plural
-from agent_training.oracle import Run
+from agent_training.intents.wording import extent, listed, plural
+from agent_training.oracle import Run, Unusable
 from agent_training.results import Matches
 
 _NAME = re.compile(r"\b(?:class|interface|type)\s+(\w+)")
@@ -41,6 +42,21 @@ def _files(run: Run, kind: str) -> str:
 def find_about(run: Run) -> str:
     word = run.slot("word")
     return files_of(run, f"*{word}*", f"file with `{word}` in its name")
+
+
+def which_file(run: Run) -> str:
+    """Somebody speaks of one file by a word of its name: if several have it, ask which one."""
+    word = run.slot("word")
+    total, shown = results.files(run.call("find_files", glob=f"*{word}*"))
+    if not total:
+        return f"I found no file with `{word}` in its name."
+    if total > 1:
+        files = listed([f"`{path}`" for path in shown], total)
+        return f"{plural(total, 'file')} with `{word}` in the name{files}. Which one do you mean?"
+    part = results.excerpt(run.call("read_file", path=shown[0]))
+    if part is None:
+        raise Unusable("nothing to read")
+    return f"{extent(part)}. {describe(part.path, part.lines)}".strip()
 
 
 def list_ext_dir(run: Run) -> str:
