@@ -74,7 +74,7 @@ def _search(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_f
     if is_file and found.tally.saw_binary:
         raise ToolError(f"{place.relative} is a binary file; grep searches text.")
     if monotonic() - started > _PATIENCE_SECONDS:
-        return "No matches."
+        return nearby.NOTHING
     return _nothing(workspace, place, pattern, glob, is_file=is_file)
 
 
@@ -91,7 +91,8 @@ def _nothing(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_
     lines = nearby.lines(pattern, here)
     if not lines and (glob or place.relative != "."):
         lines = nearby.lines(pattern, anywhere)
-    return joined(["No matches. Closest:", *lines, *files]) if lines or files else "No matches."
+    close = [*lines, *files]
+    return joined([f"{nearby.NOTHING} Closest:", *close]) if close else nearby.NOTHING
 
 
 def _find(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_file: bool) -> _Found:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import permutations
 
+NOTHING = "No matches."
 SHOWN_LINES = 5
 SHOWN_FILES = 3
 _OF_ONE_FILE = 2
