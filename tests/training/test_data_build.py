@@ -152,3 +152,8 @@ def test_the_same_seed_gives_the_same_rows(tmp_path: Path) -> None:
         built.append(work(("code", root, tmp_path / attempt, jobs["code"]))[0])
     assert built[0] == built[1]
     assert len(built[0]) >= 9
+
+
+def test_a_folder_without_questions_is_an_error_not_an_empty_set(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"has no questions: no tool_\*, contrast_\* or direct_"):
+        load(tmp_path)

@@ -248,9 +248,14 @@ def main() -> int:
         settings = replace(settings, rows_per_frame=options.rows_per_frame)
     wanted = sources.load(recipe["sources"])[: options.only or None]
     folder = options.examples or options.recipe.parent.parent / "examples"
+    try:
+        examples = load(folder)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     options.cache.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    train, valid, rejects = build(settings, wanted, options.cache, load(folder))
+    train, valid, rejects = build(settings, wanted, options.cache, examples)
     write(train, options.out / "train.jsonl")
     write(valid, options.out / "valid.jsonl")
     report = checks.report(train, valid, rejects)

@@ -53,7 +53,10 @@ def family(text: str) -> str:
 
 
 def load(folder: Path) -> Examples:
-    """Read `tool_*`, `contrast_*` and `direct_*.jsonl`. Raises ValueError naming a bad line."""
+    """Read `tool_*`, `contrast_*` and `direct_*.jsonl`.
+
+    Raises ValueError naming a bad line, or the folder if there is no question in it.
+    """
     tools: dict[str, Frame] = {}
     for row in _rows(folder, "tool_*.jsonl"):
         frame = Frame(row["intent"], row["q"], family(row["q"]), row.get("after", ""))
@@ -73,6 +76,8 @@ def load(folder: Path) -> Examples:
                 direct_questions.append(
                     (question, row["a"], row.get("kind", ""), family(row["qs"][0] + row["a"]))
                 )
+    if not (tools or contrasts or direct_questions):
+        raise ValueError(f"{folder} has no questions: no tool_*, contrast_* or direct_*.jsonl")
     return Examples(list(tools.values()), contrasts, direct_questions)
 
 

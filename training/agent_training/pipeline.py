@@ -62,7 +62,8 @@ class Pipeline:
     def build_rows(self) -> None:
         module = [sys.executable, "-m", "agent_training.build"]
         options = ["--recipe", str(self.recipe), "--out", str(self.work / "rows")]
-        subprocess.run(module + options, check=True)
+        if subprocess.run(module + options).returncode:
+            raise RuntimeError("the rows could not be built, see above")
 
     def build_corpus(self) -> None:
         """Documents of each package up to its budget of characters, shuffled."""
