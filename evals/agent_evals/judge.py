@@ -14,7 +14,7 @@ from typing import Any, Literal
 from agent import loops
 from agent_evals.suite import LOOKING, After, Case, Gold
 from agent_evals.transcript import Call, Transcript
-from agent_tools import WRITES, nearby
+from agent_tools import WRITES
 
 Decision = Literal["called", "answered", "malformed", "error"]
 _LOST_LINES = 3  # an edit that loses more lines of the file than this was no edit
@@ -25,7 +25,7 @@ class Verdict:
     """The scores of one run; None where the case does not ask.
 
     `decided`: the right one of calling, answering and saying what is missing. `right_call`: the
-    right tool with the right arguments: what a fruitless search shows as close does not count.
+    right tool with the right arguments, that is, all the evidence in one of its results.
     `repeated` and `malformed`: calls of that kind. `looped`: the guard or the turn limit had to
     step in. `excess`: calls beyond the one that a question about the code takes; every gold call is
     one that gives all the evidence. `gold_call`: one of the calls is the case's gold call, up to
@@ -109,12 +109,7 @@ def _right_call(case: Case, run: Transcript, fixture: Path, root: Path) -> bool:
     good = [c for c in run.calls if c.executed and c.outcome == "ok" and c.name in case.tools]
     if case.after:
         return bool(good) and _changed_right(case, fixture, root)
-    return any(all(text in _found(call) for text in case.evidence) for call in good)
-
-
-def _found(call: Call) -> str:
-    """The result without the closest lines of a search that found nothing."""
-    return nearby.NOTHING if call.result.startswith(nearby.NOTHING) else call.result
+    return any(all(text in call.result for text in case.evidence) for call in good)
 
 
 def _gold_call(gold: Gold, run: Transcript) -> bool:

@@ -55,7 +55,7 @@ def test_the_decision(transcript: Transcript, decision: str) -> None:
         (run(Call("find_files", {"glob": "*"}, "ok", DEFINED := making.DEFINED)), False),
         (run(grep("class Gauge", f"Error: {DEFINED}", "failed")), False),
         (run(grep("class Gauge", DEFINED, "skipped")), False),
-        (run(grep("class Gauges", f"No matches. Closest:\n{DEFINED}")), False),
+        (run(grep("class Gauges", f"No matches. Closest:\n{DEFINED}")), True),
         (run(answer="class Gauge is in src/gauge.py"), False),
         (run(Call("grep", {"q": "x"}, "ok", DEFINED, valid=False)), False),
     ],

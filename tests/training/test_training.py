@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from agent.serving import blas, lean
 from agent.serving.chat import render
 from agent_training import tokenizer as tokenizers
 from agent_training.batches import Example, collate, epoch
-from agent_training.calibrate import balanced, best_threshold
+from agent_training.calibrate import EMBEDDING, balanced, best_threshold, calibrate
 from agent_training.dataset import Encoder, Weights
 from agent_training.export import export
 from agent_training.loop import Schedule, TrainingError, run_phase
@@ -24,6 +25,7 @@ from agent_training.shape import Shape
 from agent_training.swapping import practise, variants
 
 SHAPE = Shape(vocab_size=640, hidden_size=64, layers="ca", heads=2, kv_heads=1, ffn_size=96)
+EMBEDDED = Path(__file__).parents[2] / "src" / "agent" / "embedded"
 NAMES = ["find_file", "Parser", "HTTPClient", "retry_after", "OrderQueue", "to_json", "Lexer", "Io"]
 
 
@@ -217,6 +219,33 @@ def test_calibration_moves_the_threshold_to_where_the_kinds_part(lean: float) ->
     assert best_threshold(margins, wanted) == pytest.approx(lean, abs=0.7)
     assert balanced(margins > best_threshold(margins, wanted), wanted) > 0.96
     assert balanced(margins > 0, wanted) < 0.9
+
+
+def embedding(checkpoint: Path) -> Any:
+    blas.use_fast_blas()
+    import mlx.core as mx
+
+    loaded: Any = mx.load(str(checkpoint))
+    return np.array(loaded[EMBEDDING].astype(mx.float32))
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_calibration_moves_one_token_as_far_as_it_is_told(tmp_path: Path, strength: float) -> None:
+    encoder = Encoder(EMBEDDED, Weights(auxiliary_share=0), max_tokens=400)
+    answer = {"role": "assistant", "content": "Hello."}
+    general = [{"tools": [], "messages": [*row["messages"][:1], answer]} for row in rows()]
+    kinds = [(rows(), True), (general, False)]
+    found = [(e, is_call) for kind, is_call in kinds for e in encoder.examples(kind)[0]]
+    before = embedding(EMBEDDED / "model.safetensors")
+    shifts = []
+    for share in (strength, 1.0):
+        copy = tmp_path / f"{share}.safetensors"
+        shutil.copyfile(EMBEDDED / "model.safetensors", copy)
+        calibrate(copy, Shape(8192), found, encoder.call, share)
+        moved = embedding(copy) - before
+        assert not np.delete(moved, encoder.call, axis=0).any()
+        shifts.append(moved[encoder.call])
+    assert np.allclose(shifts[0], strength * shifts[1], atol=1e-2)
 
 
 def test_boilerplate_and_identifiers_are_tokens_made_for_copying(encoder: Encoder) -> None:

@@ -28,12 +28,17 @@ _BATCH = 32
 
 
 def calibrate(
-    checkpoint: Path, shape: Shape, rows: Sequence[tuple[Example, bool]], call: int
+    checkpoint: Path,
+    shape: Shape,
+    rows: Sequence[tuple[Example, bool]],
+    call: int,
+    strength: float = 1.0,
 ) -> dict[str, float]:
     """Shift the embedding of the token `call` in `checkpoint`; the file is replaced.
 
-    `rows`: examples, each with whether its first reply is a call. Returns the balanced accuracies
-    on them before and after.
+    `rows`: examples, each with whether its first reply is a call. `strength`: the share of the
+    shift that is made, for rows that are easier than what people ask. Returns the balanced
+    accuracies on them before and after.
     """
     blas.use_fast_blas()
     import mlx.core as mx
@@ -46,9 +51,12 @@ def calibrate(
     others = np.delete(hidden @ embedding.T, call, axis=1).max(axis=1)
     margins = hidden @ embedding[call] - others
     before = balanced(margins > 0, wanted)
+    trained = embedding[call].copy()
     for _ in range(_ROUNDS):
         embedding[call] -= best_threshold(margins, wanted) * mean / mean.dot(mean)
         margins = hidden @ embedding[call] - others
+    embedding[call] = trained + strength * (embedding[call] - trained)
+    margins = hidden @ embedding[call] - others
     weights[EMBEDDING] = mx.array(embedding.astype(np.float32))
     mx.save_safetensors(str(checkpoint), weights, metadata={"format": "pt"})
     return {"balanced_before": before, "balanced_after": balanced(margins > 0, wanted)}

@@ -147,6 +147,7 @@ class Pipeline:
         from agent_training.calibrate import calibrate
         from agent_training.dataset import Encoder, Weights, read_rows
 
+        options = self.settings["calibrate"]
         encoder = Encoder(
             self.work / "tokenizer", Weights(), int(self.settings["instruct"]["max_tokens"])
         )
@@ -154,12 +155,14 @@ class Pipeline:
         random.Random(0).shuffle(rows)
         examples = [
             (found[0], row["label"] == "tool")
-            for row in rows[: int(self.settings["calibrate"]["rows"])]
+            for row in rows[: int(options["rows"])]
             if (found := encoder.examples([row])[0])
         ]
         partial = self.work / "calibrated.partial.safetensors"
         shutil.copyfile(self.work / "instructed.safetensors", partial)
-        figures = calibrate(partial, self._shape(), examples, encoder.call)
+        figures = calibrate(
+            partial, self._shape(), examples, encoder.call, float(options.get("strength", 1))
+        )
         partial.replace(self.work / "calibrated.safetensors")
         self.report(json.dumps(figures))
 
