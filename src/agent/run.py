@@ -90,16 +90,25 @@ class Run:
 
 
 def verdict(run: Run, guard: Guard) -> tuple[str, str]:
-    """(subtype, sentence) of a run that ended with a text."""
+    """(subtype, sentence) of a run that ended with a text.
+
+    A denial comes first: it is what the user can do something about.
+    """
+    broken = _broken(run, guard)
+    if guard.denials:
+        names = ", ".join(dict.fromkeys(denial["name"] for denial in guard.denials))
+        return "denied", f"Not permitted: {names}. {guard.policy.remedy(guard.denials)}"
+    return ("truncated", broken) if broken else ("success", "")
+
+
+def _broken(run: Run, guard: Guard) -> str:
+    """What is wrong with the text, which is cut where it begins to repeat itself."""
     end = answer.repetition(run.text)
     if end is not None:
         guard.interventions.append("repeated_text")
         run.text = run.text[:end]
-        return "truncated", "The model began to repeat itself; this is what came before."
+        return "The model began to repeat itself; this is what came before."
     response = run.last_response()
     if response is not None and response.finish_reason == "length":
-        return "truncated", "The answer is cut off; raise max_tokens."
-    if guard.denials:
-        names = ", ".join(dict.fromkeys(denial["name"] for denial in guard.denials))
-        return "denied", f"Not permitted: {names}. {guard.policy.remedy(guard.denials)}"
-    return "success", ""
+        return "The answer is cut off; raise max_tokens."
+    return ""
