@@ -45,6 +45,11 @@ def test_nothing_found(workspace: Workspace) -> None:
     assert find_files(workspace, "srcs") == "No files match."
 
 
+def test_the_closest_files_where_nothing_fits(workspace: Workspace, root: Path) -> None:
+    (root / "src" / "tide_table.py").touch()
+    assert find_files(workspace, "*tides*") == "No files match. Closest:\nsrc/tide_table.py"
+
+
 def test_case_is_ignored_where_nothing_fits_as_written(workspace: Workspace, root: Path) -> None:
     (root / "UserController.php").touch()
     assert find_files(workspace, "*controller*") == "1 file\nUserController.php"

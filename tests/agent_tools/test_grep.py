@@ -18,10 +18,42 @@ def test_the_shape_of_results(workspace: Workspace) -> None:
         "3 matches in 3 files",
         "notes.md:2: Apple",
         "src/a.py:3: class Apple:",
+        "4\t    pass",
         "src/deep/b.py:1: class Banana(Apple):",
+        "2\t    pass",
     ]
-    assert grep(workspace, "Banana") == "1 match in 1 file\nsrc/deep/b.py:1: class Banana(Apple):"
     assert grep(workspace, "Cherry") == "No matches."
+
+
+def test_few_matches_are_shown_with_what_follows_them(workspace: Workspace, root: Path) -> None:
+    (root / "long.txt").write_text("".join(f"line {n}\n" for n in range(1, 61)))
+    found = grep(workspace, "line (10|13|55)$").splitlines()
+    assert found[0] == "3 matches in 1 file"
+    assert found[1:4] == ["long.txt:10: line 10", "11\tline 11", "12\tline 12"]
+    assert found[4:6] == ["long.txt:13: line 13", "14\tline 14"]
+    assert found[-6:] == ["long.txt:55: line 55", *(f"{n}\tline {n}" for n in range(56, 61))]
+    alone = grep(workspace, "line 7$").splitlines()
+    assert alone[1:] == ["long.txt:7: line 7", *(f"{n}\tline {n}" for n in range(8, 28))]
+    assert len(grep(workspace, "line [1-5]$").splitlines()) == 6  # more than a few: matches alone
+
+
+def test_of_words_the_line_that_has_most_comes_first(workspace: Workspace, root: Path) -> None:
+    (root / "a.py").write_text("session = 1\n" * 5)
+    (root / "z.py").write_text("x = 0\nIDLE_SESSION = 600\ny = 1\n")
+    found = grep(workspace, "(?i)idle|session").splitlines()
+    assert found[:3] == ["6 matches in 2 files", "z.py:2: IDLE_SESSION = 600", "3\ty = 1"]
+    assert found[3:] == [f"a.py:{n}: session = 1" for n in range(1, 6)]
+    # Anything but words is shown in the order of the files.
+    assert grep(workspace, "(?i)(idle|session)").splitlines()[1] == "a.py:1: session = 1"
+
+
+def test_ranked_matches_stay_within_bounds(workspace: Workspace, root: Path) -> None:
+    for number in range(60):
+        (root / f"f{number:02}.txt").write_text("one word of two in a line of some length\n" * 100)
+    (root / "z.txt").write_text("both alpha and beta\n")
+    found = grep(workspace, "alpha|beta|word")
+    assert found.startswith("6001 matches in 61 files\n")
+    assert len(found) < RESULT_CHARS * 1.1 and "of 6001 matches; narrow" in found.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +73,7 @@ def test_the_shape_of_results(workspace: Workspace) -> None:
 )
 def test_path_and_glob(workspace: Workspace, path: str, glob: str, files: list[str]) -> None:
     found = grep(workspace, "Apple", path, glob).splitlines()[1:]
-    assert [line.split(":")[0] for line in found] == files
+    assert [line.split(":")[0] for line in found if "\t" not in line] == files
 
 
 def test_ignore_files_count_with_a_glob_too_and_without_a_repository(
@@ -181,6 +213,14 @@ def test_a_missing_path_names_close_ones(workspace: Workspace) -> None:
         "Error: src/b.py does not exist. Did you mean src/deep/b.py?"
     )
     assert told(grep, workspace, "x", "sources").startswith("Error: sources does not exist.")
+
+
+def test_a_missing_path_like_nothing_else_is_said_and_everything_searched(
+    workspace: Workspace,
+) -> None:
+    *found, note = grep(workspace, "class Apple", "sources").splitlines()
+    assert found[:2] == ["1 match in 1 file", "src/a.py:3: class Apple:"]
+    assert note == "[sources does not exist; everything was searched]"
 
 
 def test_a_malformed_glob(workspace: Workspace) -> None:

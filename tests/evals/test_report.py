@@ -79,6 +79,8 @@ def test_the_controls_score_a_half() -> None:
 
 def test_the_last_sentence_says_whether_it_beats_chance() -> None:
     assert "no better than chance" in said(mixed())
+    few = [scored("tool", "called"), scored("direct", "answered"), scored("direct", "called")]
+    assert "75% right, but these cases are too few" in said(few)
     assert "100% right" in said(good())
     assert "never calling gets 50% and a bag of words 50%" in said(good())
     assert "right call for 40/40" in said(good())

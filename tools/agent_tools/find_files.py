@@ -1,13 +1,16 @@
 """The find_files tool: ripgrep's listing, filtered by a glob.
 
-A glob that finds nothing is read again in any letter case, and `folder/*` with its subfolders.
+A glob that finds nothing is read again in any letter case, and `folder/*` with its subfolders; then
+the files that come closest are shown and said to be that.
 """
 
-from agent_tools import globs, ripgrep
+from agent_tools import globs, nearby, ripgrep
 from agent_tools.errors import ToolError
 from agent_tools.policy import in_secret_directory
 from agent_tools.truncate import counted, fitting, joined, notice
 from agent_tools.workspace import Workspace
+
+NOTHING = "No files match."
 
 
 def find_files(workspace: Workspace, glob: str) -> str:
@@ -23,7 +26,8 @@ def find_files(workspace: Workspace, glob: str) -> str:
     listed = [f for f in ripgrep.files(workspace, hidden=hidden) if not in_secret_directory(f)]
     found = _matching(listed, wanted)
     if not found:
-        return "No files match."
+        close = nearby.files(wanted, listed)
+        return joined([f"{NOTHING} Closest:", *close]) if close else NOTHING
     shown = fitting(found)
     lines = [counted(len(found), "file", "files"), *found[:shown]]
     if shown < len(found):

@@ -1,6 +1,8 @@
 """The grep tool: real ripgrep, every match counted, the first ones shown.
 
-Where nothing matches, the lines and files that come closest are shown and said to be that.
+Few matches are shown with the lines that follow them. Words joined by `|` are a search in words:
+the matches that say most come first. Where nothing matches, the lines and files that come closest
+are shown and said to be that.
 """
 
 import re
@@ -9,7 +11,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
 
-from agent_tools import globs, long_lines, nearby, ripgrep, suggest
+from agent_tools import around, globs, long_lines, nearby, ranked, ripgrep, suggest
 from agent_tools.blocks import Tally
 from agent_tools.errors import ToolError
 from agent_tools.policy import in_secret_directory, is_secret
@@ -22,6 +24,9 @@ _PATIENCE_SECONDS = 5.0
 # Globs of a file name that ripgrep and globs.py read alike.
 _PLAIN_NAME = re.compile(r"[\w.*?-]*(?:\{[\w.*?-]+(?:,[\w.*?-]+)*\})?[\w.*?-]*")
 _LINE = re.compile(r"(\d+):(\d+):(.*)")
+# What is read of the matches before they are ranked.
+_RANKED_CHARS = 20 * RESULT_CHARS
+_BEST, _AROUND_BEST = 2, 10
 
 
 def grep(workspace: Workspace, pattern: str, path: str = ".", glob: str = "") -> str:
@@ -42,7 +47,13 @@ def grep(workspace: Workspace, pattern: str, path: str = ".", glob: str = "") ->
                 raise ToolError(f"{place.relative} is {kind(mode)}; grep searches files.")
             return _search(workspace, place, pattern, wanted, is_file=stat.S_ISREG(mode))
 
-    return suggest.looked(workspace, path.strip() or ".", look)
+    try:
+        return suggest.looked(workspace, path.strip() or ".", look)
+    except suggest.NothingLike as problem:
+        result = look(".")
+        if result.startswith(nearby.NOTHING):
+            raise
+        return joined([result, f"[{problem.path} does not exist; everything was searched]"])
 
 
 def _check(pattern: str) -> None:
@@ -62,13 +73,15 @@ class _Found(NamedTuple):
     tally: Tally
     lines: list[str]
     timed_out: bool
+    whole: bool
+    """Whether `lines` are all there are."""
 
 
 def _search(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_file: bool) -> str:
     started = monotonic()
     found = _find(workspace, place, pattern, glob, is_file=is_file)
     if found.lines:
-        return _report(*found)
+        return _report(workspace, found, pattern)
     if found.timed_out:
         raise ToolError("The search took too long; narrow it with path or glob.")
     if is_file and found.tally.saw_binary:
@@ -79,23 +92,32 @@ def _search(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_f
 
 
 def _nothing(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_file: bool) -> str:
-    def here(wording: str) -> list[str]:
-        return _find(workspace, place, wording, glob, is_file=is_file).lines
+    def here(wording: str) -> tuple[list[str], bool]:
+        found = _find(workspace, place, wording, glob, is_file=is_file, chars=_RANKED_CHARS)
+        return found.lines, found.whole
 
-    def anywhere(wording: str) -> list[str]:
+    def anywhere(wording: str) -> tuple[list[str], bool]:
         with workspace.locate(".") as root:
-            return _find(workspace, root, wording, "", is_file=False).lines
+            found = _find(workspace, root, wording, "", is_file=False, chars=_RANKED_CHARS)
+        return found.lines, found.whole
 
-    listed = (f for f in ripgrep.files(workspace) if not in_secret_directory(f))
-    files = nearby.files(pattern, listed)
     lines = nearby.lines(pattern, here)
     if not lines and (glob or place.relative != "."):
         lines = nearby.lines(pattern, anywhere)
-    close = [*lines, *files]
+    close = around.shown(workspace, lines, _BEST, _AROUND_BEST)
+    if len(lines) < nearby.SHOWN_LINES:
+        listed = (f for f in ripgrep.files(workspace) if not in_secret_directory(f))
+        close += nearby.files(pattern, listed)
     return joined([f"{nearby.NOTHING} Closest:", *close]) if close else nearby.NOTHING
 
 
-def _find(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_file: bool) -> _Found:
+def _find(
+    workspace: Workspace, place: Place, pattern: str, glob: str, *, is_file: bool,
+    chars: int | None = None,
+) -> _Found:  # fmt: skip
+    """The matches; of their lines somewhat more than `chars` characters."""
+    words = ranked.words_of(pattern)
+    chars = chars or (_RANKED_CHARS if words else RESULT_CHARS)
     hidden = ripgrep.names_hidden(glob) or ripgrep.names_hidden(place.relative)
     below = place.relative.rpartition("/")[0] if is_file else place.relative
     tally = Tally(_namer(workspace, place, below, glob, hidden=hidden))
@@ -116,7 +138,9 @@ def _find(workspace: Workspace, place: Place, pattern: str, glob: str, *, is_fil
             tally.read(ripgrep.chunks(run))
         except ToolError as error:
             raise _invalid(pattern, str(error)) from None
-    return _Found(tally, _lines(workspace, tally, pattern), run.timed_out)
+    lines = _lines(workspace, tally, pattern, chars)
+    whole = len(lines) >= tally.matches
+    return _Found(tally, ranked.best_first(words, lines) if words else lines, run.timed_out, whole)
 
 
 def _namer(
@@ -147,15 +171,15 @@ def _prefilter(glob: str) -> tuple[str, ...]:
     return (f"--type-add=wanted:{name}", "--type=wanted")
 
 
-def _lines(workspace: Workspace, tally: Tally, pattern: str) -> list[str]:
-    """The result's lines, somewhat more than fit; files that may not be read are taken back."""
+def _lines(workspace: Workspace, tally: Tally, pattern: str, chars: int) -> list[str]:
+    """The matching lines, until they fill `chars`; files that may not be read are taken back."""
     lines: list[str] = []
     size = 0
     for name, matches, content in tally.first():
-        if size > RESULT_CHARS:
+        if size > chars:
             break
         try:
-            found = _lines_of(workspace, name, pattern, content)
+            found = _lines_of(workspace, name, pattern, content, chars)
         except (ToolError, FileNotFoundError):
             # Replaced by a link meanwhile, or a secret's other name.
             tally.take_back(matches)
@@ -165,7 +189,9 @@ def _lines(workspace: Workspace, tally: Tally, pattern: str) -> list[str]:
     return lines
 
 
-def _lines_of(workspace: Workspace, name: str, pattern: str, content: bytes) -> list[str]:
+def _lines_of(
+    workspace: Workspace, name: str, pattern: str, content: bytes, chars: int
+) -> list[str]:
     with workspace.open_file(name) as (_, relative):
         if relative != name:
             raise ToolError(f"{name} changed while it was searched.")
@@ -173,7 +199,7 @@ def _lines_of(workspace: Workspace, name: str, pattern: str, content: bytes) -> 
     long: dict[int, int] = {}
     size = 0
     for line in content.decode(errors="replace").split("\n"):
-        if not (parts := _LINE.match(line)) or size > RESULT_CHARS:
+        if not (parts := _LINE.match(line)) or size > chars:
             break
         number, offset, text = int(parts[1]), int(parts[2]), parts[3]
         found[number] = text.rstrip()
@@ -185,15 +211,22 @@ def _lines_of(workspace: Workspace, name: str, pattern: str, content: bytes) -> 
     return [f"{name}:{number}: {text}" for number, text in found.items()]
 
 
-def _report(tally: Tally, lines: list[str], timed_out: bool) -> str:
+def _report(workspace: Workspace, found: _Found, pattern: str) -> str:
+    tally = found.tally
     matches = counted(tally.matches, "match", "matches")
-    shown = fitting(lines)
-    result = [f"{matches} in {counted(tally.files, 'file', 'files')}", *lines[:shown]]
-    if timed_out:
+    number = fitting(found.lines)
+    lines = found.lines[:number]
+    if tally.matches <= around.MOST_MATCHES:
+        lines = around.shown(workspace, lines)
+    elif ranked.words_of(pattern):
+        lines = around.shown(workspace, lines, _BEST, _AROUND_BEST)
+        number = min(number, fitting(lines))
+    result = [f"{matches} in {counted(tally.files, 'file', 'files')}", *lines[: fitting(lines)]]
+    if found.timed_out:
         seconds = f"{ripgrep.DEADLINE_SECONDS:.0f} s"
         result.append(f"[stopped after {seconds}, there are more; narrow with path or glob]")
-    elif shown < tally.matches:
-        result.append(notice(shown, tally.matches, "matches", "narrow with path or glob"))
+    elif number < tally.matches:
+        result.append(notice(number, tally.matches, "matches", "narrow with path or glob"))
     return joined(result)
 
 

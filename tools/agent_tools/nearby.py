@@ -16,7 +16,7 @@ SHOWN_LINES = 5
 SHOWN_FILES = 3
 _OF_ONE_FILE = 2
 _CLOSE = 0.6  # of the best line's weight
-_TOGETHER = 3  # words that are looked for in one line before they are looked for alone
+_TOGETHER = 3  # words that are looked for in one line where single ones are too frequent
 
 _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_A-Za-z]+")
 _FLAGS = re.compile(r"\(\?[a-z-]+\)")
@@ -24,13 +24,19 @@ _CLASS = re.compile(r"\\[a-zA-Z]|\[\^?\]?[^\]]*\]|\{[\d,]*\}")
 _CHOICE = re.compile(r"\([^()]*\|[^()]*\)")
 
 
-def lines(pattern: str, search: Callable[[str], list[str]]) -> list[str]:
-    """The closest lines, best first; `search` finds `file:line: text` for a pattern."""
+def lines(pattern: str, search: Callable[[str], tuple[list[str], bool]]) -> list[str]:
+    """The closest lines, best first.
+
+    `search` finds `file:line: text` for a pattern, and says whether that is all there is.
+    """
     wanted = _words(pattern)
-    for wording in _wordings(wanted):
-        if found := _closest(wanted, search(wording)):
-            return found
-    return []
+    if not wanted:
+        return []
+    found, whole = search(f"(?i)({'|'.join(wanted)})")
+    if not whole and (orders := _orders(wanted)):
+        # Too many lines have one of the words to see them all; some have several.
+        found = search(f"(?i)({'|'.join(orders)})")[0] or found
+    return _closest(wanted, found)
 
 
 def files(pattern: str, names: Iterable[str]) -> list[str]:
@@ -52,16 +58,10 @@ def _words(pattern: str) -> list[str]:
     return list(dict.fromkeys(w[: max(4, math.ceil(len(w) * 2 / 3))] for w in words if len(w) > 2))
 
 
-def _wordings(words: list[str]) -> list[str]:
-    """Patterns to look for: some words in one line, in any order, then any word."""
-    if not words:
-        return []
-    any_word = f"(?i)({'|'.join(words)})"
+def _orders(words: list[str]) -> list[str]:
+    """Patterns of the longest words in one line, in any order; none for a single word."""
     together = sorted(words, key=len)[-_TOGETHER:]
-    if len(together) == 1:
-        return [any_word]
-    orders = (".*".join(order) for order in permutations(together))
-    return [f"(?i)({'|'.join(orders)})", any_word]
+    return [".*".join(order) for order in permutations(together)] if len(together) > 1 else []
 
 
 def _in(text: str, words: list[str]) -> frozenset[str]:

@@ -30,12 +30,20 @@ def looked(workspace: Workspace, path: str, look: Callable[[str], str]) -> str:
     raise missing(workspace, path)
 
 
+class NothingLike(ToolError):
+    """The refusal of a path that is not there, where nothing has a name like it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} does not exist. List files with find_files.")
+        self.path = path
+
+
 def missing(workspace: Workspace, path: str) -> ToolError:
     """The refusal of a path that is not there, naming up to three that are close."""
-    close = _close(path, ripgrep.files(workspace))
-    close = [joined([file]) for file in close]
-    hint = f" Did you mean {' or '.join(close)}?" if close else " List files with find_files."
-    return ToolError(f"{path} does not exist.{hint}")
+    close = [joined([file]) for file in _close(path, ripgrep.files(workspace))]
+    if not close:
+        return NothingLike(path)
+    return ToolError(f"{path} does not exist. Did you mean {' or '.join(close)}?")
 
 
 def _close(path: str, files: list[str]) -> list[str]:

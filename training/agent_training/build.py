@@ -13,7 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
-from agent_training import checks, pasted, sources
+from agent_training import asked, checks, pasted, sources
 from agent_training.asking import TOOL_NAMES, Job, Row, make_row, no_names, work
 from agent_training.intents import FOLLOW_UPS, INTENTS
 from agent_training.phrasing import Examples, Frame, load, typed
@@ -29,6 +29,8 @@ class Settings:
     """Per hand-written tool frame, each over another entity or codebase."""
     copies_per_question: int = 4
     """Per hand-written direct phrasing, each typed a little differently."""
+    copies_of_asked: int = 4
+    """Per question that is written with its first call."""
     copies_of_pasted: int = 8
     """The same where the question quotes code: each with other names from real codebases."""
     tool_share: float = 0.55
@@ -56,6 +58,7 @@ def build(settings: Settings, recipe_sources: list[sources.Source], cache: Path,
             for kind, some in named.items() if found else ():
                 names[split_of(found[0]["family"], settings)][kind] += some
     rows += _direct_rows(settings, examples, names)
+    rows += _asked_rows(settings, examples)
     rows.sort(key=lambda row: (row["family"], row["source"], json.dumps(row["messages"])))
     random.Random(settings.seed).shuffle(rows)
     rows, refused = checks.accept(rows)
@@ -174,6 +177,23 @@ def _direct_rows(
                 count = rng.randint(0, 5)
                 made["tools"] = [n for n in TOOL_NAMES if n in rng.sample(TOOL_NAMES, count)]
             rows.append(made)
+    return rows
+
+
+def _asked_rows(settings: Settings, examples: Examples) -> list[Row]:
+    rows = []
+    for line in examples.asked:
+        tool, arguments = asked.call_of(line)
+        function = {"name": tool, "arguments": json.dumps(arguments, ensure_ascii=False)}
+        call = {"id": "call_1", "type": "function", "function": function}
+        for number in range(settings.copies_of_asked):
+            rng = random.Random(f"{settings.seed} {line.question} {number}")
+            question = asked.typed(line, rng) if number else line.question
+            turn: list[Row] = [
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": "", "tool_calls": [call]},
+            ]
+            rows.append(make_row(turn, f"asked:{line.do}", "hand-written", line.family, "tool"))
     return rows
 
 

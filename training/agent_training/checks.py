@@ -70,12 +70,18 @@ def problem(row: Row) -> str:
         for call in message.get("tool_calls", []):
             if reason := _bad_call(call["function"], row):
                 return reason
-    if row["messages"][-1]["role"] != "assistant" or "tool_calls" in row["messages"][-1]:
+    ends_with_call = "tool_calls" in row["messages"][-1]
+    if row["messages"][-1]["role"] != "assistant" or ends_with_call != _is_first_step(row):
         return "no answer"
     called = any("tool_calls" in message for message in last_turn(row))
     if called != (row["label"] == "tool"):
         return "label differs from calls"
     return ""
+
+
+def _is_first_step(row: Row) -> bool:
+    """Whether the row teaches a call without its result, see `agent_training.asked`."""
+    return str(row["intent"]).startswith("asked:")
 
 
 def _bad_call(function: dict[str, str], row: Row) -> str:

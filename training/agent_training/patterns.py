@@ -82,6 +82,11 @@ def any_case(text: str) -> str:
     return f"(?i){literal(text).replace(' ', '.?')}"
 
 
+def words(text: str) -> str:
+    """A search in words: `idle session` finds lines with either, those with both first."""
+    return "(?i)" + "|".join(re.findall(r"[^\W_]+", text))
+
+
 def stem(kind: str) -> str:
     """A kind in the plural as its members' names have it: `repositories` -> `repositor`."""
     for ending in ("ies", "sses", "xes", "ches"):

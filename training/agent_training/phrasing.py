@@ -37,13 +37,24 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A question without slots, what it asks for (see `agent_training.asked`) and its fields."""
+
+    question: str
+    do: str
+    fields: dict[str, Any]
+    family: str
+
+
+@dataclass(frozen=True)
 class Examples:
-    """Everything hand-written: tool frames, direct ones (contrast) and direct questions."""
+    """Everything hand-written: tool frames, direct ones (contrast), direct and asked questions."""
 
     tools: list[Frame]
     contrasts: list[tuple[Frame, Frame]]
     direct: list[tuple[str, str, str, str]]
     """(question, answer, kind, family); phrasings of one question share the family."""
+    asked: list[Asked]
 
 
 def family(text: str) -> str:
@@ -53,7 +64,7 @@ def family(text: str) -> str:
 
 
 def load(folder: Path) -> Examples:
-    """Read `tool_*`, `contrast_*` and `direct_*.jsonl`.
+    """Read `tool_*`, `contrast_*`, `direct_*` and `asked_*.jsonl`.
 
     Raises ValueError naming a bad line, or the folder if there is no question in it.
     """
@@ -76,9 +87,17 @@ def load(folder: Path) -> Examples:
                 direct_questions.append(
                     (question, row["a"], row.get("kind", ""), family(row["qs"][0] + row["a"]))
                 )
-    if not (tools or contrasts or direct_questions):
-        raise ValueError(f"{folder} has no questions: no tool_*, contrast_* or direct_*.jsonl")
-    return Examples(list(tools.values()), contrasts, direct_questions)
+    lines = [_asked(row) for row in _rows(folder, "asked_*.jsonl")]
+    if not (tools or contrasts or direct_questions or lines):
+        raise ValueError(
+            f"{folder} has no questions: no tool_*, contrast_*, direct_* or asked_*.jsonl"
+        )
+    return Examples(list(tools.values()), contrasts, direct_questions, lines)
+
+
+def _asked(row: dict[str, Any]) -> Asked:
+    fields = {name: value for name, value in row.items() if name not in ("q", "do")}
+    return Asked(row["q"], row["do"], fields, family(row["q"]))
 
 
 def asides(folder: Path) -> list[str]:

@@ -8,6 +8,7 @@ VISIBLE = 1500
 
 _SUMMARY = re.compile(r"^(\d+) match(?:es)? in (\d+) files?")
 _HIT = re.compile(r"^(.+?):(\d+): ?(.*)$")
+_FOLLOWS = re.compile(r"\d+\t")
 _FILES = re.compile(r"^(\d+) files?")
 _MEANT = re.compile(r"^Error: .* does not exist\. Did you mean (\S+)\?$")
 _READ = re.compile(r"^(.+): lines (\d+)-(\d+) of (\d+)")
@@ -54,16 +55,20 @@ def matches(result: str) -> Matches:
     summary = _SUMMARY.match(result)
     if summary is None:
         return Matches(0, 0, ())
-    found = (_HIT.match(line) for line in visible_lines(result)[1:])
-    hits = tuple(Hit(m[1], int(m[2]), m[3].strip()) for m in found if m)
-    return Matches(int(summary[1]), int(summary[2]), hits)
+    return Matches(int(summary[1]), int(summary[2]), tuple(_hits(result)))
 
 
 def closest(result: str) -> list[Hit]:
     """The lines that a search shows which found nothing."""
     if not result.startswith("No matches. Closest:"):
         return []
-    found = (_HIT.match(line) for line in visible_lines(result)[1:])
+    return _hits(result)
+
+
+def _hits(result: str) -> list[Hit]:
+    """The visible matches, without the numbered lines that follow them."""
+    lines = [line for line in visible_lines(result)[1:] if not _FOLLOWS.match(line)]
+    found = (_HIT.match(line) for line in lines)
     return [Hit(m[1], int(m[2]), m[3].strip()) for m in found if m]
 
 

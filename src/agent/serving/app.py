@@ -1,9 +1,13 @@
 """The HTTP face: OpenAI's paths on one engine."""
 
 import asyncio
+import math
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from functools import partial
+from itertools import groupby
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -24,6 +28,8 @@ from agent.serving.weights import LoadError, Served
 
 Result = TypeVar("Result")
 
+FRAME_SECONDS = 0.03
+"""The least time between two pieces of a stream: nobody reads faster."""
 
 Activity = Callable[[int], None]
 """Told +1 when a generation begins, -1 when it ends, 0 for any other request."""
@@ -228,20 +234,38 @@ def _into(
 ) -> Callable[[Event], None]:
     """Events of the engine's thread, for the loop: as they come, or all when the answer is over.
 
-    Waking the loop for every token of an answer that is sent whole would only slow generation.
+    Waking the loop for every token would only slow generation, on both sides of the connection: of
+    an answer that is sent whole it is woken at the end, of a stream once a frame. Text that comes
+    slower than that waits for nothing.
     """
-    held: list[Event] = []
+    held: deque[Event] = deque()
+    shown = -math.inf
 
     def deliver() -> None:
-        while held:
-            events.put_nowait(held.pop(0))
+        for event in _joined(held.popleft() for _ in range(len(held))):
+            events.put_nowait(event)
 
     def emit(event: Event) -> None:
+        nonlocal shown
         held.append(event)
-        if (at_once or not isinstance(event, Text)) and not loop.is_closed():
+        now = time.monotonic()
+        due = at_once and now - shown >= FRAME_SECONDS
+        if (due or not isinstance(event, Text)) and not loop.is_closed():
+            shown = now
             loop.call_soon_threadsafe(deliver)
 
     return emit
+
+
+def _joined(events: Iterable[Event]) -> Iterator[Event]:
+    """Neighbouring pieces of text as one."""
+    for (is_text, reasoning), group in groupby(
+        events, lambda event: (isinstance(event, Text), getattr(event, "reasoning", False))
+    ):
+        if is_text:
+            yield Text("".join(event.text for event in group if isinstance(event, Text)), reasoning)
+        else:
+            yield from group
 
 
 async def _unless_gone(request: Request, work: Awaitable[Result]) -> Result:

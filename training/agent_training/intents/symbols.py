@@ -253,12 +253,14 @@ def text(run: Run) -> str:
 
 def feature(run: Run) -> str:
     word = run.slot("word")
-    found = results.matches(run.call("grep", pattern=patterns.any_case(word), **run.where))
+    found = results.matches(run.call("grep", pattern=patterns.words(word), **run.where))
     if not found.total:
         return _nothing(run, word)
+    if " " in word and found.hits:
+        return f"{span(found.hits[0].text)} ({found.hits[0].place}). In all {places(found)}."
     return f"`{word}` occurs: {places(found)}."
 
 
 def exists_feature(run: Run) -> str:
     said = feature(run)
-    return ("Yes: " if " occurs: " in said else "No: ") + said
+    return ("No: " if "does not occur" in said or "no such thing" in said else "Yes: ") + said
