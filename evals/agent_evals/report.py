@@ -79,8 +79,8 @@ def meaning(scores: Mapping[str, Scores], controls: Mapping[str, Scores]) -> str
         return f"{name} tells the two kinds of question apart no better than chance (50%)."
     if low <= 0.5:
         return (
-            f"{name} decides {balanced.value:.0%} right, but these cases are too few, or of too few "
-            f"codebases, to say that it is better than chance: the interval begins at {low:.0%}."
+            f"{name} decides {balanced.value:.0%} right, but these cases are too few, or of too "
+            f"few codebases, to say that it beats chance: the interval begins at {low:.0%}."
         )
     words = controls[WORDS].balanced.value if WORDS in controls else 0.0
     rivals = "always or never calling gets 50%" + (f" and a bag of words {words:.0%}" * (words > 0))
