@@ -49,12 +49,17 @@ class Text:
         if isinstance(event, ToolUse):
             self._arguments = _brief(event)
         elif isinstance(event, ToolResult):
-            first = plain(event.result).split("\n", 1)[0]
-            note(f"{event.name} {self._arguments} -> {clip(first)}")
+            note(f"{event.name} {self._arguments} -> {clip(headline(event.result))}")
         elif isinstance(event, Problem | Notice):
             note(f"agent: {event.message}")
         elif isinstance(event, Result) and event.result:
             print(event.result, flush=True)
+
+
+def headline(result: str) -> str:
+    """The first line of a tool's result, with the one after it where it only announces that."""
+    first, *rest = plain(result).split("\n", 2)
+    return f"{first} {rest[0].strip()}" if rest and first.endswith(":") else first
 
 
 def note(line: str) -> None:

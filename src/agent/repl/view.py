@@ -11,6 +11,7 @@ from rich.theme import Theme
 
 from agent.answer import plain
 from agent.events import Delta, Event, Message, Notice, Problem, Result, ToolResult, ToolUse
+from agent.render import headline
 
 _FENCES = ("```", "~~~")
 # No boxes in a colour that the terminal's own background may not have.
@@ -81,7 +82,7 @@ class View:
     def _call(self, event: ToolResult) -> None:
         """One line: what gives way to a narrow terminal are the arguments, then the result."""
         arguments = brief(self._use.arguments) if self._use and self._use.id == event.id else ""
-        first = plain(event.result).split("\n", 1)[0]
+        first = headline(event.result)
         cost = f"{size(event.result)} · {event.duration_ms / 1000:.2f} s"
         room = self.console.width - len(f"●  {event.name}  →   · {cost}") - 1
         first = clip(first, max(room // 2, room - len(arguments)))
