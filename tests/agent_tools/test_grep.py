@@ -215,12 +215,17 @@ def test_a_missing_path_names_close_ones(workspace: Workspace) -> None:
     assert told(grep, workspace, "x", "sources").startswith("Error: sources does not exist.")
 
 
+@pytest.mark.parametrize("path", ["deep/b.py", "B.py", "b", "deep", "Deep/", "src/deep/B"])
+def test_a_path_may_be_its_end_in_any_case(workspace: Workspace, path: str) -> None:
+    assert grep(workspace, "Banana", path).startswith("1 match in 1 file\nsrc/deep/b.py:1:")
+
+
 def test_a_missing_path_like_nothing_else_is_said_and_everything_searched(
     workspace: Workspace,
 ) -> None:
-    *found, note = grep(workspace, "class Apple", "sources").splitlines()
-    assert found[:2] == ["1 match in 1 file", "src/a.py:3: class Apple:"]
-    assert note == "[sources does not exist; everything was searched]"
+    told, found, *_ = grep(workspace, "class Apple", "sources").splitlines()
+    assert told == "1 match in 1 file; sources does not exist, so everything was searched"
+    assert found == "src/a.py:3: class Apple:"
 
 
 def test_a_malformed_glob(workspace: Workspace) -> None:

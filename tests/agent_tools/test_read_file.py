@@ -114,7 +114,7 @@ def test_a_gigabyte_in_one_line(workspace: Workspace, root: Path) -> None:
     [
         ("src", "src is a directory; list it with find_files."),
         ("image.png", "image.png is a binary file (6 bytes); only text can be read."),
-        ("A.py", "A.py does not exist. Did you mean src/a.py?"),
+        ("aa.py", "aa.py does not exist. Did you mean src/a.py?"),
         ("src/aa.py", "src/aa.py does not exist. Did you mean src/a.py"),
         ("src/a.py/x", "src/a.py/x goes through something that is no directory."),
         ("zebra.txt", "zebra.txt does not exist. List files with find_files."),

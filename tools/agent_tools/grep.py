@@ -53,7 +53,9 @@ def grep(workspace: Workspace, pattern: str, path: str = ".", glob: str = "") ->
         result = look(".")
         if result.startswith(nearby.NOTHING):
             raise
-        return joined([result, f"[{problem.path} does not exist; everything was searched]"])
+        summary, _, rest = result.partition("\n")
+        told = f"{summary}; {problem.path} does not exist, so everything was searched"
+        return joined([told, rest])
 
 
 def _check(pattern: str) -> None:

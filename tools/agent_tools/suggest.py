@@ -13,21 +13,36 @@ _COMPARED = 5_000
 
 
 def looked(workspace: Workspace, path: str, look: Callable[[str], str]) -> str:
-    """What `look` says of a path or, where nothing is, of the only file whose path ends in it.
+    """What `look` says of a path or, where nothing is, of the only one that ends in it.
 
-    `look` names the file that it looked at, and raises FileNotFoundError.
+    Where none does, letter case and a file's suffix are left aside: `cart` may be `app/Cart.php`.
+    `look` names what it looked at, and raises FileNotFoundError.
 
     Raises:
-        ToolError: there is no such file, or more than one.
+        ToolError: there is no such file or folder, or more than one.
     """
     with suppress(FileNotFoundError):
         return look(path)
-    asked = f"/{path.removeprefix('./')}"
-    ending = [file for file in ripgrep.files(workspace) if file.endswith(asked)]
-    if len(ending) == 1:
+    files = ripgrep.files(workspace)
+    asked = f"/{path.removeprefix('./').rstrip('/')}"
+    meant = _ending_in(asked, files) or _ending_in(asked, sorted(_directories(files)))
+    if len(meant) == 1:
         with suppress(FileNotFoundError):
-            return look(ending[0])
-    raise missing(workspace, path)
+            return look(meant[0])
+    raise _missing(path, files)
+
+
+def _ending_in(asked: str, paths: list[str]) -> list[str]:
+    exactly = [path for path in paths if path.endswith(asked)]
+    return exactly or [path for path in paths if _is_alike(f"/{path}".lower(), asked.lower())]
+
+
+def _is_alike(path: str, asked: str) -> bool:
+    return path.endswith(asked) or path.rpartition(".")[0].endswith(asked)
+
+
+def _directories(files: list[str]) -> set[str]:
+    return {file[:at] for file in files for at in range(len(file)) if file[at] == "/"}
 
 
 class NothingLike(ToolError):
@@ -40,7 +55,11 @@ class NothingLike(ToolError):
 
 def missing(workspace: Workspace, path: str) -> ToolError:
     """The refusal of a path that is not there, naming up to three that are close."""
-    close = [joined([file]) for file in _close(path, ripgrep.files(workspace))]
+    return _missing(path, ripgrep.files(workspace))
+
+
+def _missing(path: str, files: list[str]) -> ToolError:
+    close = [joined([file]) for file in _close(path, files)]
     if not close:
         return NothingLike(path)
     return ToolError(f"{path} does not exist. Did you mean {' or '.join(close)}?")
@@ -48,8 +67,7 @@ def missing(workspace: Workspace, path: str) -> ToolError:
 
 def _close(path: str, files: list[str]) -> list[str]:
     name = path.rstrip("/").rpartition("/")[2].lower()
-    directories = {file[:at] for file in files for at in range(len(file)) if file[at] == "/"}
-    known = [*files, *sorted(directories)]
+    known = [*files, *sorted(_directories(files))]
     same = [file for file in known if file.rpartition("/")[2].lower() == name]
     if same:
         return same[:3]
