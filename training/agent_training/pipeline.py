@@ -13,10 +13,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from agent_training.loop import Backend, Schedule
 from agent_training.shape import Shape
 
 Report = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Pipeline:
         chosen = [
             document
             for folder in unpacked
-            for document in _within(budgets[folder.name], list(corpus.documents(folder)), rng)
+            for document in _within(budgets[folder.name], _shuffled(folder, rng), _characters)
         ]
         rng.shuffle(chosen)
         _write_lines(self.work / "corpus.jsonl", chosen)
@@ -131,6 +132,8 @@ class Pipeline:
         held_out, _ = encoder.examples(read_rows(self.work / "rows/valid.jsonl"))
         tokens = sum(len(e.tokens) for e in examples)
         self.report(f"{len(examples)} rows, {tokens} tokens; {dropped} rows too long, dropped")
+        plain = float(options.get("plain_share", 0))
+        examples += self._plain(tokens * plain / (1 - plain))
         figures = loop.run_phase(
             self._backend("instruct", start=self.work / "pretrained.safetensors"),
             examples,
@@ -195,6 +198,13 @@ class Pipeline:
         names = Schedule.__dataclass_fields__
         return Schedule(**{k: v for k, v in self.settings[phase].items() if k in names})
 
+    def _plain(self, tokens: float) -> list[Example]:
+        """So much of the corpus, at half weight: what words mean is not to be forgotten."""
+        pieces = self._corpus_examples(int(self.settings["pretrain"]["length"])) if tokens else []
+        random.Random(0).shuffle(pieces)
+        chosen = list(_within(tokens, pieces, lambda piece: len(piece.tokens)))
+        return [Example(piece.tokens, piece.weights * np.float32(0.5)) for piece in chosen]
+
     def _corpus_examples(self, length: int) -> list[Example]:
         from tokenizers import Tokenizer
 
@@ -211,13 +221,23 @@ class Pipeline:
         return examples
 
 
-def _within(budget: float, documents: list[list[str]], rng: random.Random) -> Iterator[list[str]]:
+def _shuffled(folder: Path, rng: random.Random) -> list[list[str]]:
+    documents = list(corpus.documents(folder))
     rng.shuffle(documents)
-    for document in documents:
+    return documents
+
+
+def _characters(document: list[str]) -> int:
+    return sum(map(len, document))
+
+
+def _within(budget: float, items: Iterable[T], size: Callable[[T], int]) -> Iterator[T]:
+    """The first items until they have used up the budget."""
+    for item in items:
         if budget <= 0:
             return
-        yield document
-        budget -= sum(map(len, document))
+        yield item
+        budget -= size(item)
 
 
 def _lines(path: Path) -> Iterator[Any]:
