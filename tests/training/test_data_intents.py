@@ -106,7 +106,8 @@ def ask(shop: Codebase, intent: str, **slots: str) -> Run:
         ("list_ext_dir", {"dir": "shop", "language": "Python"},
          "2 files: `shop/CartController.py`, `shop/cart.py`."),
         ("feature", {"word": "gift cart"},
-         "`gift cart` occurs: 2 matches in 2 files: `CHANGELOG.md:5`, `shop/cart.py:17`."),
+         "`- Gift carts can be empty.` (`CHANGELOG.md:5`). In all 7 matches in 4 files; the first: "
+         "`CHANGELOG.md:5`, `shop/cart.py:17`, `shop/cart.py:1`."),
         ("edit_constant", {"constant": "MAX_ITEMS", "value": "50", "file": "shop/cart.py"},
          "Edited shop/cart.py at line 5."),
     ],
