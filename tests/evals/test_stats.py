@@ -8,7 +8,7 @@ from math import isnan, sqrt
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 from statsmodels.stats.contingency_tables import mcnemar
@@ -214,6 +214,7 @@ def test_the_balanced_interval_holds_its_value(one: list[Point], other: list[Poi
     assert Balanced.of(other, one).interval == pytest.approx((low, high), abs=1e-6)
 
 
+@settings(deadline=None)
 @given(st.lists(point, min_size=1, max_size=20))
 def test_a_difference_the_other_way_is_its_mirror(points: list[Point]) -> None:
     there = difference(points)

@@ -24,6 +24,7 @@ from agent_training.noise import distracted
 from agent_training.shape import Shape
 from agent_training.swapping import practise, variants
 
+EMBEDDED_SHAPE = Shape(8192, layers="cacacaa")
 SHAPE = Shape(vocab_size=640, hidden_size=64, layers="ca", heads=2, kv_heads=1, ffn_size=96)
 EMBEDDED = Path(__file__).parents[2] / "src" / "agent" / "embedded"
 NAMES = ["find_file", "Parser", "HTTPClient", "retry_after", "OrderQueue", "to_json", "Lexer", "Io"]
@@ -241,7 +242,7 @@ def test_calibration_moves_one_token_as_far_as_it_is_told(tmp_path: Path, streng
     for share in (strength, 1.0):
         copy = tmp_path / f"{share}.safetensors"
         shutil.copyfile(EMBEDDED / "model.safetensors", copy)
-        calibrate(copy, Shape(8192), found, encoder.call, share)
+        calibrate(copy, EMBEDDED_SHAPE, found, encoder.call, share)
         moved = embedding(copy) - before
         assert not np.delete(moved, encoder.call, axis=0).any()
         shifts.append(moved[encoder.call])

@@ -4,7 +4,7 @@ import hashlib
 import json
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class Examples:
     contrasts: list[tuple[Frame, Frame]]
     direct: list[tuple[str, str, str, str]]
     """(question, answer, kind, family); phrasings of one question share the family."""
-    asked: list[Asked]
+    asked: list[Asked] = field(default_factory=list)
 
 
 def family(text: str) -> str:

@@ -167,7 +167,7 @@ def _leaks(name: str, left: str, stopped: Reply) -> Finding:
 
 def length_limit(probe: Probe) -> Finding:
     """Whether max_tokens is kept, and said to be the reason."""
-    name, limit = "length limit", 4
+    name, limit = "length limit", 2
     answer = probe.ask("Count from 1 to 50.", max_tokens=limit)
     used = answer.completion_tokens
     if answer.failure:
