@@ -53,7 +53,7 @@ def never_comes_to_an_end(body: Body, said: Said) -> Said:
 
 
 def ignores_max_tokens(body: Body, said: Said) -> Said:
-    if body["max_tokens"] != 4:
+    if body["max_tokens"] > 2:
         return said
     return dataclasses.replace(said, text=ANSWER * 3, usage={**said.usage, "completion_tokens": 50})
 
