@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.serving import weights
-from agent.serving.grammar import Constraint, GrammarError, Grammars
+from agent.serving.grammar import MAX_BLANKS, Constraint, GrammarError, Grammars
 from agent.serving.transcript import HERMES, Transcript
 from tests.serving.driving import GREP, READ
 
@@ -107,6 +107,25 @@ def test_an_answer_may_be_one_token(grammars: Grammars) -> None:
     assert not np.isfinite(constraint(mx.array([0]), logits)[0, end].item())
     assert np.isfinite(constraint(mx.array([0, word]), logits)[0, end].item())
     assert not np.isfinite(constraint(mx.array([0, blank]), logits)[0, end].item())
+
+
+def test_silence_comes_to_an_end(grammars: Grammars) -> None:
+    import mlx.core as mx
+    import numpy as np
+
+    constraint = Constraint(grammars, None, forced=False)
+    logits = mx.zeros((1, grammars.width))
+    word, blank = (grammars._tokenizer.encode(text)[0] for text in ("x", "\n"))
+    context = [0]
+    for _ in range(MAX_BLANKS):
+        assert np.isfinite(constraint(mx.array(context), logits)[0, blank].item())
+        context.append(blank)
+        constraint.observe(blank, False)
+    masked = constraint(mx.array(context), logits)[0]
+    assert not np.isfinite(masked[blank].item())
+    assert np.isfinite(masked[word].item())
+    constraint.observe(word, True)
+    assert np.isfinite(constraint(mx.array([*context, word]), logits)[0, blank].item())
 
 
 def test_a_schema_constrains_the_whole_answer(grammars: Grammars) -> None:

@@ -18,6 +18,8 @@ JSON_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separat
 NO_FORCING = '%llguidance {"no_forcing": true}'
 MAX_CALLS = 16
 MAX_DEPTH = 32
+MAX_BLANKS = 8
+"""So many tokens in a row may show nothing before the answer's first word."""
 MAX_GRAMMAR = 256 * 1024
 
 
@@ -160,18 +162,28 @@ class Masks:
         return self._without(self._tokenizer.ends)
 
     @cached_property
+    def no_blank(self) -> Any:
+        """As `no_end`, and nothing that shows nothing: else silence goes on to the last token."""
+        return self._without(self._tokenizer.ends | self.blanks)
+
+    @cached_property
     def only_end(self) -> Any:
         """Nothing but an end of turn."""
         return self._without(set(range(self._width)) - self._tokenizer.ends)
 
     @cached_property
+    def blanks(self) -> frozenset[int]:
+        """Tokens that show nothing."""
+        return frozenset(self._tokenizer.blank_ids)
+
+    @cached_property
     def blank(self) -> Any:
-        """bool (width,): tokens that show nothing."""
+        """The same as bool (width,)."""
         import mlx.core as mx
         import numpy as np
 
         blank = np.zeros(self._width, dtype=bool)
-        blank[[i for i in self._tokenizer.blank_ids if i < self._width]] = True
+        blank[[i for i in self.blanks if i < self._width]] = True
         return mx.array(blank)
 
     @property
@@ -207,10 +219,12 @@ class Constraint:
         self._matcher = matcher.deep_copy() if matcher is not None and forced else None
         self._sampled = 0
         self._shown = False
+        self._blanks = 0
 
     def observe(self, token: int, shows: bool) -> None:
         """Told of every token in order, before the processor sees the next but one."""
         self._shown = self._shown or shows
+        self._blanks = self._blanks + 1 if token in self._masks.blanks else 0
         if self._matcher is None and self._calls is not None and token == self._start:
             self._matcher = self._calls.deep_copy()
             self._matcher.consume_token(token)
@@ -230,7 +244,8 @@ class Constraint:
         mask = self._masks.free if self._calls is None else self._masks.free_or_call
         if not self._shown:
             shown = mx.array(False) if first else mx.logical_not(self._masks.blank[newest])
-            mask = mask + mx.where(shown, mx.array(0.0), self._masks.no_end)
+            silent = self._masks.no_end if self._blanks < MAX_BLANKS else self._masks.no_blank
+            mask = mask + mx.where(shown, mx.array(0.0), silent)
         if self._calls is None or first:
             return mask
         return mx.where(newest == self._start, self._after_start, mask)

@@ -12,6 +12,11 @@ from agent.serving.toolcalls import ToolCall
 FinishReason = Literal["stop", "length", "tool_calls"]
 State = Literal["say", "think", "call"]
 
+RUNAWAY = 1_000
+"""So many characters of one short piece over and over at the end of a call: it would never end."""
+_PIECE = 125  # characters
+_STEP = 64  # characters between two looks
+
 
 @dataclass(frozen=True)
 class Text:
@@ -57,7 +62,7 @@ class Transcript:
         self._stops = Scanner(stops)
         self._state: State = "think" if thinking else "say"
         self._scanners = self._make_scanners()
-        self._inside = ""
+        self._inside, self._looked = "", 0
         self._blank: str | None = ""
         self.calls: list[ToolCall] = []
         self.finish: FinishReason | None = None
@@ -69,7 +74,7 @@ class Transcript:
             yield from self._over("stop")
         elif by_token and token == self._tokenizer.control[HERMES_START]:
             yield from self._drain()
-            self._state, self._inside = "call", ""
+            self._begin_call()
         elif by_token and token == self._tokenizer.control[HERMES_END] and self._state == "call":
             yield from self._drain()
             yield from self._end_call()
@@ -104,7 +109,7 @@ class Transcript:
             if marker is None:
                 return
             if self._format is not None and marker == self._format.start:
-                self._state, self._inside = "call", ""
+                self._begin_call()
             elif self._state == "call":
                 yield from self._end_call()
             else:
@@ -115,12 +120,19 @@ class Transcript:
             return
         if self._state == "call":
             self._inside += text
+            if len(self._inside) - self._looked >= _STEP:
+                self._looked = len(self._inside)
+                if runs_away(self._inside):
+                    yield from self.cut()
         elif self._state == "think":
             yield Text(text, reasoning=True)
         else:
             before, stop, _ = self._stops.feed(text)
             yield from self._show(before)
             self.finish = "stop" if stop is not None else None
+
+    def _begin_call(self) -> None:
+        self._state, self._inside, self._looked = "call", "", 0
 
     def _end_call(self) -> Iterator[Text]:
         """Read the call; one that does not parse or fit is shown as the text it is."""
@@ -152,3 +164,11 @@ class Transcript:
             "think": Scanner([end, *call_start]),
             "call": Scanner(call_end),
         }
+
+
+def runs_away(text: str) -> bool:
+    """Whether the last `RUNAWAY` characters are one short piece, with a word in it, repeated."""
+    end = text[-RUNAWAY:]
+    if len(end) < RUNAWAY or not any(character.isalnum() for character in end[-_PIECE:]):
+        return False
+    return any(end[size:] == end[:-size] for size in range(1, _PIECE + 1))
