@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent_training import asked, build, checks, patterns, phrasing
+from agent_training import asked, build, checks, imagined, patterns, phrasing
 from agent_training.phrasing import Asked
 
 EXAMPLES = Path(phrasing.__file__).parents[1] / "examples"
@@ -64,7 +64,8 @@ def test_every_written_line_gives_a_row_that_passes() -> None:
 def test_what_the_call_copies_stands_in_the_question() -> None:
     for written in phrasing.load(EXAMPLES).asked:
         for name in ("name", "text", "path", "old", "new", "content"):
-            assert str(written.fields.get(name, "")) in written.question, written
+            copied = str(written.fields.get(name, "")).splitlines()
+            assert all(text in written.question for text in copied), written
         for word in str(written.fields.get("words", "")).split():
             assert word in written.question, written
 
@@ -80,3 +81,33 @@ def test_an_edit_is_typed_as_it_stands() -> None:
     written = Asked("swap a. for b.", "edit", {"path": "x", "old": "a.", "new": "b."}, "f")
     assert {asked.typed(written, Random(seed)) for seed in range(30)} == {written.question}
     assert json.dumps(asked.call_of(written))
+
+
+CHANGE = {"name": "Feed.RETRIES", "path": "src/feed.py", "line": "    RETRIES = 3  # then give up"}
+
+
+def test_a_change_looks_for_the_line_and_replaces_it() -> None:
+    written = Asked("q", "change", {**CHANGE, "becomes": "    RETRIES = 5  # then give up"}, "f")
+    others = [Asked("o", "change", {"path": "a.py", "line": f"x{n} = {n}"}, "o") for n in range(9)]
+    for seed in range(20):
+        look, found, edit, done, answer = imagined.turn(written, others, Random(seed))
+        assert arguments_of(look) == {"pattern": r"\b(RETRIES)\b", "path": "src/feed.py"}
+        assert "RETRIES = 3  # then give up" in found["content"]
+        assert arguments_of(edit) == {
+            "path": "src/feed.py",
+            "old": "RETRIES = 3  # then give up",
+            "new": "RETRIES = 5  # then give up",
+        }
+        assert done["content"] == answer["content"]
+        assert done["content"].startswith("Edited src/feed.py at line ")
+
+
+@pytest.mark.parametrize("more", [{"becomes": CHANGE["line"]}, {"becomes": "x", "path": ".git/x"}])
+def test_a_change_that_cannot_be_made_is_an_error(more: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="'q'"):
+        imagined.turn(Asked("q", "change", CHANGE | more, "f"), [], Random(0))
+
+
+def arguments_of(message: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(message["tool_calls"][0]["function"]["arguments"])
+    return found

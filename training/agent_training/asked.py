@@ -6,6 +6,7 @@ really say, and teaches the first step only: nothing is executed, no result is m
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from typing import Any
@@ -83,6 +84,14 @@ def call_of(line: Asked) -> Call:
         return CALLS[line.do](line)
     except KeyError as missing:
         raise ValueError(f"{line.question!r}: {line.do} lacks or is {missing}") from None
+
+
+def first_step(line: Asked) -> dict[str, Any]:
+    """The message that makes the call. Raises ValueError as `call_of`."""
+    tool, arguments = call_of(line)
+    function = {"name": tool, "arguments": json.dumps(arguments, ensure_ascii=False)}
+    call = {"id": "call_1", "type": "function", "function": function}
+    return {"role": "assistant", "content": "", "tool_calls": [call]}
 
 
 def typed(line: Asked, rng: random.Random) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
-from agent_training import asked, checks, pasted, sources
+from agent_training import asked, checks, imagined, pasted, sources
 from agent_training.asking import TOOL_NAMES, Job, Row, make_row, no_names, work
 from agent_training.intents import FOLLOW_UPS, INTENTS
 from agent_training.phrasing import Examples, Frame, load, typed
@@ -182,18 +182,16 @@ def _direct_rows(
 
 def _asked_rows(settings: Settings, examples: Examples) -> list[Row]:
     rows = []
+    changes = imagined.changes(examples.asked)
     for line in examples.asked:
-        tool, arguments = asked.call_of(line)
-        function = {"name": tool, "arguments": json.dumps(arguments, ensure_ascii=False)}
-        call = {"id": "call_1", "type": "function", "function": function}
+        whole = line.do == imagined.DO
         for number in range(settings.copies_of_asked):
             rng = random.Random(f"{settings.seed} {line.question} {number}")
             question = asked.typed(line, rng) if number else line.question
-            turn: list[Row] = [
-                {"role": "user", "content": question},
-                {"role": "assistant", "content": "", "tool_calls": [call]},
-            ]
-            rows.append(make_row(turn, f"asked:{line.do}", "hand-written", line.family, "tool"))
+            turn = [{"role": "user", "content": question}]
+            turn += imagined.turn(line, changes, rng) if whole else [asked.first_step(line)]
+            intent = line.do if whole else f"asked:{line.do}"
+            rows.append(make_row(turn, intent, "hand-written", line.family, "tool"))
     return rows
 
 

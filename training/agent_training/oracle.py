@@ -35,23 +35,24 @@ class Executor:
             if tool in _WRITING:
                 result = self._write(tool, arguments)
             else:
-                result = _call(self._workspace, tool, arguments)
+                result = called(self._workspace, tool, arguments)
             self._memory[key] = result
         return self._memory[key]
 
     def _write(self, tool: str, arguments: dict[str, Any]) -> str:
         """Changes happen to a copy of the one file they touch; a missing one cannot be edited."""
         if tool == "edit_file" and not (self._codebase.root / arguments["path"]).is_file():
-            return _call(self._workspace, tool, arguments)
+            return called(self._workspace, tool, arguments)
         with tempfile.TemporaryDirectory() as folder:
             source, copy = self._codebase.root / arguments["path"], Path(folder, arguments["path"])
             if source.is_file():
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copyfile(source, copy)
-            return _call(Workspace(Path(folder)), tool, arguments)
+            return called(Workspace(Path(folder)), tool, arguments)
 
 
-def _call(workspace: Workspace, tool: str, arguments: dict[str, Any]) -> str:
+def called(workspace: Workspace, tool: str, arguments: dict[str, Any]) -> str:
+    """What a tool says; a refusal as the model sees it."""
     try:
         return TOOLS[tool](workspace, **arguments)
     except ToolError as error:

@@ -49,8 +49,8 @@ _DEFINERS = "class|interface|trait|enum|struct|type|def|function|func|fn|const|l
 
 
 def tail(name: str) -> str:
-    """The last part of a qualified name: `App\\Http\\Foo`, `Foo::bar`, `foo.bar`, `bar()`."""
-    return re.split(r"\\|::|->|\.|#", name.removesuffix("()"))[-1]
+    """The last part of a qualified name: `App\\Http\\Foo`, `Foo::bar`, `foo.bar`, `bar()`, `$foo`."""
+    return re.split(r"\\|::|->|\.|#", name.removesuffix("()").lstrip("$@-"))[-1]
 
 
 def literal(text: str) -> str:
