@@ -12,7 +12,7 @@ from agent_tools.truncate import clip
 from agent_tools.workspace import Workspace
 
 MOST_MATCHES = 4
-LINES = 20  # shared by all matches
+LINES = 30  # shared by all matches
 _CHARS = 160
 _READ_BYTES = 4 << 20
 _PLACE = re.compile(r"(.+?):(\d+): ", re.DOTALL)

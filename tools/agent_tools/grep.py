@@ -26,7 +26,7 @@ _PLAIN_NAME = re.compile(r"[\w.*?-]*(?:\{[\w.*?-]+(?:,[\w.*?-]+)*\})?[\w.*?-]*")
 _LINE = re.compile(r"(\d+):(\d+):(.*)")
 # What is read of the matches before they are ranked.
 _RANKED_CHARS = 20 * RESULT_CHARS
-_BEST, _AROUND_BEST = 2, 10
+_BEST, _AROUND_BEST = 3, 30
 
 
 def grep(workspace: Workspace, pattern: str, path: str = ".", glob: str = "") -> str:

@@ -6,6 +6,7 @@ with, so loading an OpenBLAS first is enough. The one on PyPI prefixes every sym
 plain names is made once in the user's cache directory.
 """
 
+import contextlib
 import ctypes
 import importlib.metadata
 import importlib.util
@@ -15,6 +16,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +32,9 @@ _LAPACK = [
         *("potri", "trtri", "getrs", "potrs", "trtrs"),
     )
 ]
+
+_in_place: list[tuple[Callable[[int], None], int]] = []
+"""Of the loaded BLAS, if there is one: what sets its number of threads, and the number at first."""
 
 
 @cache
@@ -51,6 +56,16 @@ def use_fast_blas() -> bool:
     return True
 
 
+def use_threads(count: int | None) -> None:
+    """How many threads matrix products take from now on; None: every core, as at the start.
+
+    Of products with a handful of rows OpenBLAS makes pieces so small that its threads wait for each
+    other longer than they work. Does nothing where no fast BLAS had to be put in place.
+    """
+    for set_threads, usual in _in_place:
+        set_threads(count or usual)
+
+
 def _use_system_openblas(reason: Exception) -> bool:
     try:
         _load(Path("libopenblas.so.0"))
@@ -64,6 +79,10 @@ def _load(library: Path) -> None:
     loaded = ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
     if not hasattr(loaded, "cblas_sgemm"):
         raise OSError(f"{library} has no cblas_sgemm")
+    for prefix in ("", PREFIX):
+        with contextlib.suppress(AttributeError):
+            usual = getattr(loaded, f"{prefix}openblas_get_num_threads")()
+            _in_place.append((getattr(loaded, f"{prefix}openblas_set_num_threads"), usual))
 
 
 def _renamed_openblas() -> Path:

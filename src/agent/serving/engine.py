@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.serving import blas
 from agent.serving.copying import CopyBonus
 from agent.serving.grammar import Constraint
 from agent.serving.metrics import Metrics
@@ -153,12 +154,19 @@ class Engine:
             self.metrics.waiting = self._inbox.qsize()
             self._admit(job)
         self._drop_cancelled()
+        self._share_cores()
         prompts, tokens = self._generator.next()
         for progress in prompts:
             self._prompt_progress(progress)
         for response in tokens:
             self._token(response)
         self.metrics.running = len(self._jobs)
+
+    def _share_cores(self) -> None:
+        """Prompts get every core; a tiny model's single tokens do best on one."""
+        assert self.served is not None
+        reading = any(job.generated == 0 for job in self._jobs.values())
+        blas.use_threads(1 if self.served.tiny and not reading else None)
 
     def _release(self) -> None:
         """End MLX's threads while Python still runs: at exit they would abort the process."""

@@ -15,6 +15,7 @@ from agent.serving.tokenizer import Tokenizer
 EMBEDDED = "embedded"
 SMALL = 1_500_000_000
 """Up to this many parameters a model is kept in fp32 on a CPU, where other types are slow."""
+TINY = 100_000_000
 
 _IDENTITY_FILES = re.compile(
     r"(model.*\.safetensors|adapters\.safetensors|(adapter_)?config\.json|generation_config\.json"
@@ -41,6 +42,7 @@ class Served:
     """A loaded model. `window`: context in tokens; `width`: number of logits.
 
     `copy_bonus`: see `agent.serving.copying`; 0 unless the model's generation config sets it.
+    `tiny`: of so few parameters that a token's matrix products are not worth a second thread.
     """
 
     model: Any
@@ -49,6 +51,7 @@ class Served:
     window: int
     width: int
     copy_bonus: float = 0.0
+    tiny: bool = False
 
 
 def model_id(ref: str, adapter: str | None = None) -> str:
@@ -94,7 +97,7 @@ def _load_folder(folder: Path, name: str, adapter: str | None) -> Served:
         lean.import_mlx_lm()
     else:
         lean.make_full()
-    from mlx_lm.utils import load_model
+    from mlx_lm.utils import get_total_parameters, load_model
 
     model, config = load_model(folder)
     if adapter is not None:
@@ -102,7 +105,8 @@ def _load_folder(folder: Path, name: str, adapter: str | None) -> Served:
 
         model = load_adapters(model, adapter)
     model.eval()
-    _widen_on_cpu(model)
+    parameters = get_total_parameters(model)  # type: ignore[no-untyped-call]
+    _widen_on_cpu(model, parameters)
     tokenizer = Tokenizer(
         _tokenizer(folder, plain, config.get("eos_token_id")),
         configured_ends=_configured_ends(folder),
@@ -117,6 +121,7 @@ def _load_folder(folder: Path, name: str, adapter: str | None) -> Served:
         window=int(text_config.get("max_position_embeddings") or 4096),
         width=int(text_config.get("vocab_size") or tokenizer.size),
         copy_bonus=float(_configuration(folder, "generation_config.json").get("copy_bonus") or 0),
+        tiny=parameters <= TINY,
     )
 
 
@@ -128,12 +133,11 @@ def _tokenizer(folder: Path, plain: bool, ends: int | list[int] | None) -> Any:
     return load_tokenizer(folder, eos_token_ids=ends)
 
 
-def _widen_on_cpu(model: Any) -> None:
+def _widen_on_cpu(model: Any, parameters: int) -> None:
     """fp32 for a small model on a CPU: products of other types are up to 80 times slower."""
     import mlx.core as mx
-    from mlx_lm.utils import dequantize_model, get_total_parameters
+    from mlx_lm.utils import dequantize_model
 
-    parameters = get_total_parameters(model)  # type: ignore[no-untyped-call]
     if mx.default_device() != mx.cpu or parameters > SMALL:
         return
     if any(hasattr(module, "scales") for _, module in model.named_modules()):
