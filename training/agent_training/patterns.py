@@ -49,7 +49,7 @@ _DEFINERS = "class|interface|trait|enum|struct|type|def|function|func|fn|const|l
 
 
 def tail(name: str) -> str:
-    """The last part of a qualified name: `App\\Http\\Foo`, `Foo::bar`, `foo.bar`, `bar()`, `$foo`."""
+    """The last part of a qualified name: `App\\Http\\Foo`, `Foo::bar`, `foo.bar`, `bar()`, `$x`."""
     return re.split(r"\\|::|->|\.|#", name.removesuffix("()").lstrip("$@-"))[-1]
 
 
