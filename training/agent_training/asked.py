@@ -6,12 +6,12 @@ really say, and teaches the first step only: nothing is executed, no result is m
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
 from typing import Any
 
 from agent_training import patterns
+from agent_training.oracle import calling
 from agent_training.phrasing import Asked, accidents
 
 Call = tuple[str, dict[str, Any]]
@@ -88,10 +88,7 @@ def call_of(line: Asked) -> Call:
 
 def first_step(line: Asked) -> dict[str, Any]:
     """The message that makes the call. Raises ValueError as `call_of`."""
-    tool, arguments = call_of(line)
-    function = {"name": tool, "arguments": json.dumps(arguments, ensure_ascii=False)}
-    call = {"id": "call_1", "type": "function", "function": function}
-    return {"role": "assistant", "content": "", "tool_calls": [call]}
+    return calling(*call_of(line))
 
 
 def typed(line: Asked, rng: random.Random) -> str:

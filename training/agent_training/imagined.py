@@ -7,7 +7,6 @@ lines like it, and the tools really run on that.
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from typing import Any
 from agent_tools import Workspace
 from agent_training import patterns
 from agent_training.intents.changes import edited
-from agent_training.oracle import called
+from agent_training.oracle import called, calling, returned
 from agent_training.phrasing import Asked
 
 DO = "change"
@@ -49,10 +48,7 @@ def turn(line: Asked, others: Sequence[Asked], rng: random.Random) -> list[dict[
             result = called(Workspace(Path(folder)), tool, arguments)
             if result.startswith(("Error", "No matches")):
                 raise ValueError(f"{line.question!r}: {tool} says {result}")
-            function = {"name": tool, "arguments": json.dumps(arguments, ensure_ascii=False)}
-            call = {"id": f"call_{number}", "type": "function", "function": function}
-            messages.append({"role": "assistant", "content": "", "tool_calls": [call]})
-            messages.append({"role": "tool", "tool_call_id": call["id"], "content": result})
+            messages += [calling(tool, arguments, number), returned(result, number)]
     return [*messages, {"role": "assistant", "content": edited(result)}]
 
 

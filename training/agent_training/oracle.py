@@ -96,13 +96,21 @@ class Run:
         """The turn in OpenAI style, with the answer that the intent gave."""
         turn: list[dict[str, Any]] = [{"role": "user", "content": question}]
         for number, (tool, arguments, result) in enumerate(self.calls, start=1):
-            call_id = f"call_{number}"
-            function = {"name": tool, "arguments": json.dumps(arguments, ensure_ascii=False)}
-            call = {"id": call_id, "type": "function", "function": function}
-            turn.append({"role": "assistant", "content": "", "tool_calls": [call]})
-            turn.append({"role": "tool", "tool_call_id": call_id, "content": result})
+            turn += [calling(tool, arguments, number), returned(result, number)]
         turn.append({"role": "assistant", "content": self.answer})
         return turn
+
+
+def calling(tool: str, arguments: dict[str, Any], number: int = 1) -> dict[str, Any]:
+    """The message that makes a turn's call of that number."""
+    function = {"name": tool, "arguments": json.dumps(arguments, ensure_ascii=False)}
+    call = {"id": f"call_{number}", "type": "function", "function": function}
+    return {"role": "assistant", "content": "", "tool_calls": [call]}
+
+
+def returned(result: str, number: int) -> dict[str, Any]:
+    """The message with that call's result."""
+    return {"role": "tool", "tool_call_id": f"call_{number}", "content": result}
 
 
 def tools_version() -> str:

@@ -16,6 +16,7 @@ EMBEDDED = "embedded"
 SMALL = 1_500_000_000
 """Up to this many parameters a model is kept in fp32 on a CPU, where other types are slow."""
 TINY = 100_000_000
+"""Up to this many, see `Served.tiny`."""
 
 _IDENTITY_FILES = re.compile(
     r"(model.*\.safetensors|adapters\.safetensors|(adapter_)?config\.json|generation_config\.json"
