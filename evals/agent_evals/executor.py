@@ -13,6 +13,7 @@ from agent.assistant import Assistant
 from agent.connect import Endpoint
 from agent.events import Result
 from agent.exits import AgentError
+from agent.settings import Settings
 from agent_evals import serving
 from agent_evals.config import Configuration
 from agent_evals.serving import Serving
@@ -58,39 +59,52 @@ class Executor(Protocol):
 
 
 class Local:
-    """This process, with one endpoint for each configuration."""
+    """This process, with an endpoint for each configuration, or several that share the cases."""
 
     def __init__(self, task: Task, width: int) -> None:
         self.width = width
         self._task = task
-        self._servings: dict[str, Serving] = {}
+        self._servings: dict[str, list[Serving]] = {}
 
     def open(self, configurations: Sequence[Configuration]) -> None:
         for configuration in configurations:
             if configuration.name not in self._servings:
-                self._servings[configuration.name] = serving.open_(configuration)
+                self._servings[configuration.name] = serving.open_all(configuration, self.width)
 
     async def warm_up(self, configuration: Configuration) -> Sequence[Result]:
-        endpoint = self._servings[configuration.name].endpoint
         settings = replace(configuration.settings(), max_turns=1, max_tokens=8)
-        with tempfile.TemporaryDirectory(prefix="agent-bench-") as scratch:
-            assistant = Assistant(settings, endpoint, Path(scratch))
-            try:
-                return [await assistant.ask("Hello")]
-            finally:
-                await assistant.aclose()
+        return [
+            await _greet(settings, opened.endpoint) for opened in self._servings[configuration.name]
+        ]
 
     async def attempt(self, case: Any, configuration: Configuration) -> Row:
-        endpoint = self._servings[configuration.name].endpoint
-        tried = await self._task.attempt(case, configuration, endpoint)
-        if tried.ended in _BROKEN and not await asyncio.to_thread(_answers, endpoint):
+        idlest = min(self._servings[configuration.name], key=lambda opened: opened.running)
+        idlest.running += 1
+        try:
+            tried = await self._task.attempt(case, configuration, idlest.endpoint)
+        finally:
+            idlest.running -= 1
+        if tried.ended in _BROKEN and not await asyncio.to_thread(_answers, idlest.endpoint):
             raise AgentError(tried.message, "unavailable")
         return tried
 
     def close(self) -> list[dict[str, Any]]:
-        for opened in self._servings.values():
-            opened.close()
-        return [opened.as_row() for opened in self._servings.values()]
+        rows = []
+        for servings in self._servings.values():
+            for opened in servings:
+                opened.close()
+            costs = [opened.as_row() for opened in servings]
+            rows.append(serving.highest(servings[0].configuration, costs))
+        return rows
+
+
+async def _greet(settings: Settings, endpoint: Endpoint) -> Result:
+    with tempfile.TemporaryDirectory(prefix="agent-bench-") as scratch:
+        assistant = Assistant(settings, endpoint, Path(scratch))
+        try:
+            return await assistant.ask("Hello")
+        finally:
+            await assistant.aclose()
 
 
 def _answers(endpoint: Endpoint) -> bool:

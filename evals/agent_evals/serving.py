@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -22,6 +23,8 @@ from agent.exits import AgentError
 from agent_evals.config import Configuration
 
 _END_SECONDS = 10.0
+_FULL_BATCH = 4
+"""Cases at once from which a batch is worth a process."""
 
 
 @dataclass
@@ -41,6 +44,8 @@ class Serving:
     endpoint: Endpoint
     costs: Costs = field(default_factory=Costs)
     _process: "subprocess.Popen[str] | None" = field(default=None, repr=False)
+    running: int = 0
+    """Cases at it right now."""
 
     def close(self) -> None:
         """End the process, if there is one; safe to call twice."""
@@ -83,8 +88,10 @@ def highest(configuration: Configuration, rows: Sequence[Mapping[str, Any]]) -> 
     return described(configuration, served, costs)
 
 
-def open_(configuration: Configuration) -> Serving:
+def open_(configuration: Configuration, threads: int | None = None) -> Serving:
     """Connect to the endpoint of a configuration, or start one and wait until it is ready.
+
+    `threads`: of its matrix products on a CPU; None: one for every core.
 
     Raises:
         AgentError: nothing answers, or the model cannot be loaded; names the configuration.
@@ -92,19 +99,35 @@ def open_(configuration: Configuration) -> Serving:
     try:
         if not configuration.is_ours:
             return Serving(configuration, connect.connect(configuration.settings()))
-        return _start(configuration)
+        return _start(configuration, threads)
     except AgentError as error:
         raise AgentError(f"{configuration.name}: {error}", error.subtype) from None
 
 
-def _start(configuration: Configuration) -> Serving:
+def open_all(configuration: Configuration, width: int) -> list[Serving]:
+    """As `open_`, for `width` cases at once.
+
+    On a plain CPU a batch of the embedded model keeps one core busy, whatever its size, so where
+    there are cores and cases for it a second process or more share the cases.
+    """
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    copies = min(cores, width // _FULL_BATCH) if configuration.is_embedded else 1
+    if copies < 2:
+        return [open_(configuration)]
+    with ThreadPoolExecutor(copies) as pool:
+        return list(pool.map(lambda _: open_(configuration, cores // copies), range(copies)))
+
+
+def _start(configuration: Configuration, threads: int | None) -> Serving:
     begun = time.perf_counter()
+    limit = {} if threads is None else {"OPENBLAS_NUM_THREADS": str(threads)}
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "agent_evals.serving"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env={**os.environ, **limit},
     )
     assert process.stdin is not None and process.stdout is not None
     try:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from agent.serving.app import _into
+from agent.serving.app import FRAME_SECONDS, _into
 from agent.serving.engine import Event, Finished, Usage
 from agent.serving.transcript import Text
 
@@ -12,7 +12,7 @@ END = Finished("stop", [], Usage(1, 0, 3))
 def delivered(*emitted: Event, at_once: bool = True) -> list[Event]:
     async def collect() -> list[Event]:
         events: asyncio.Queue[Event] = asyncio.Queue()
-        emit = _into(events, asyncio.get_running_loop(), at_once)
+        emit = _into(events, asyncio.get_running_loop(), at_once, lambda: FRAME_SECONDS)
         for event in emitted:
             emit(event)
         found = [await events.get()]

@@ -42,10 +42,9 @@ def test_long_contents_and_short_repetitions_are_left_alone(tokenizer: Tokenizer
         assert content in transcript.calls[0].arguments
 
 
-@pytest.mark.parametrize("piece", ["a", "0, ", "all the same and no end " * 5])
-def test_only_a_long_end_of_one_short_piece_runs_away(piece: str) -> None:
+@pytest.mark.parametrize("piece", ["a", "0, ", "all the same and no end ", "^9^ ^ ^9^ ^9^ ^ "])
+def test_only_a_long_end_that_says_nothing_new_runs_away(piece: str) -> None:
     text = "Begin " + piece * RUNAWAY
     assert runs_away(text)
     assert not runs_away(text[: RUNAWAY - 1])
-    assert not runs_away(text + "!")
     assert not runs_away("Begin " + "".join(f"{piece}{n}" for n in range(RUNAWAY)))

@@ -47,6 +47,14 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Scene:
+    """A small codebase (path to text) with questions about it, see `agent_training.scenes`."""
+
+    files: dict[str, str]
+    asks: list[Asked]
+
+
+@dataclass(frozen=True)
 class Examples:
     """Everything hand-written: tool frames, direct ones (contrast), direct and asked questions."""
 
@@ -55,6 +63,7 @@ class Examples:
     direct: list[tuple[str, str, str, str]]
     """(question, answer, kind, family); phrasings of one question share the family."""
     asked: list[Asked] = field(default_factory=list)
+    scenes: list[Scene] = field(default_factory=list)
 
 
 def family(text: str) -> str:
@@ -64,7 +73,7 @@ def family(text: str) -> str:
 
 
 def load(folder: Path) -> Examples:
-    """Read `tool_*`, `contrast_*`, `direct_*` and `asked_*.jsonl`.
+    """Read `tool_*`, `contrast_*`, `direct_*`, `asked_*` and `scene_*.jsonl`.
 
     Raises ValueError naming a bad line, or the folder if there is no question in it.
     """
@@ -88,11 +97,15 @@ def load(folder: Path) -> Examples:
                     (question, row["a"], row.get("kind", ""), family(row["qs"][0] + row["a"]))
                 )
     lines = [_asked(row) for row in _rows(folder, "asked_*.jsonl")]
-    if not (tools or contrasts or direct_questions or lines):
+    scenes = [
+        Scene(row["files"], [_asked(ask) for ask in row["asks"]])
+        for row in _rows(folder, "scene_*.jsonl")
+    ]
+    if not (tools or contrasts or direct_questions or lines or scenes):
         raise ValueError(
-            f"{folder} has no questions: no tool_*, contrast_*, direct_* or asked_*.jsonl"
+            f"{folder} has no questions: no tool_*, contrast_*, direct_*, asked_* or scene_*.jsonl"
         )
-    return Examples(list(tools.values()), contrasts, direct_questions, lines)
+    return Examples(list(tools.values()), contrasts, direct_questions, lines, scenes)
 
 
 def _asked(row: dict[str, Any]) -> Asked:

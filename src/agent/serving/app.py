@@ -29,7 +29,8 @@ from agent.serving.weights import LoadError, Served
 Result = TypeVar("Result")
 
 FRAME_SECONDS = 0.03
-"""The least time between two pieces of a stream: nobody reads faster."""
+"""The least time between two pieces of a stream: nobody reads faster. Of several streams at once
+each waits longer, so that many readers cost generation no more than one."""
 
 Activity = Callable[[int], None]
 """Told +1 when a generation begins, -1 when it ends, 0 for any other request."""
@@ -77,8 +78,11 @@ class Endpoint:
         self._check_model(asked.model, served)
         with self._making_grammars:
             self._grammars = self._grammars or Grammars(served.tokenizer, served.width)
-        emit = _into(events, loop, at_once=bool(asked.stream))
+        emit = _into(events, loop, bool(asked.stream), self._frame)
         return asked, intake.prepare(asked, served, self._grammars, emit)
+
+    def _frame(self) -> float:
+        return FRAME_SECONDS * max(1, self._engine.metrics.running)
 
     def _check_model(self, name: str, served: Served) -> None:
         """A name is only a label: it never makes anything load."""
@@ -230,7 +234,10 @@ def _named(app: AsgiApp, engine: Engine, activity: Activity) -> AsgiApp:
 
 
 def _into(
-    events: asyncio.Queue[Event], loop: asyncio.AbstractEventLoop, at_once: bool
+    events: asyncio.Queue[Event],
+    loop: asyncio.AbstractEventLoop,
+    at_once: bool,
+    frame: Callable[[], float],
 ) -> Callable[[Event], None]:
     """Events of the engine's thread, for the loop: as they come, or all when the answer is over.
 
@@ -249,7 +256,7 @@ def _into(
         nonlocal shown
         held.append(event)
         now = time.monotonic()
-        due = at_once and now - shown >= FRAME_SECONDS
+        due = at_once and now - shown >= frame()
         if (due or not isinstance(event, Text)) and not loop.is_closed():
             shown = now
             loop.call_soon_threadsafe(deliver)

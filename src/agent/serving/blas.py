@@ -76,6 +76,8 @@ def _use_system_openblas(reason: Exception) -> bool:
 
 
 def _load(library: Path) -> None:
+    # Its threads would spin for milliseconds after each product, on cores that others need.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     loaded = ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
     if not hasattr(loaded, "cblas_sgemm"):
         raise OSError(f"{library} has no cblas_sgemm")

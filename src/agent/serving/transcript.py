@@ -1,5 +1,6 @@
 """One answer as it grows: tokens in; text, reasoning and tool calls out."""
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,8 +14,8 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 State = Literal["say", "think", "call"]
 
 RUNAWAY = 1_000
-"""So many characters of one short piece over and over at the end of a call: it would never end."""
-_PIECE = 125  # characters
+"""So many characters at the end of a call that repeat each other: it would never end."""
+_NEXT_TO_NOTHING = 100  # bytes, compressed
 _STEP = 64  # characters between two looks
 
 
@@ -167,8 +168,8 @@ class Transcript:
 
 
 def runs_away(text: str) -> bool:
-    """Whether the last `RUNAWAY` characters are one short piece, with a word in it, repeated."""
+    """Whether the last `RUNAWAY` characters hold words, but next to nothing new."""
     end = text[-RUNAWAY:]
-    if len(end) < RUNAWAY or not any(character.isalnum() for character in end[-_PIECE:]):
+    if len(end) < RUNAWAY or not any(character.isalnum() for character in end):
         return False
-    return any(end[size:] == end[:-size] for size in range(1, _PIECE + 1))
+    return len(zlib.compress(end.encode())) <= _NEXT_TO_NOTHING

@@ -1,0 +1,249 @@
+"""Questions about small codebases that are written down whole, answered by really calling the tools.
+
+A scene (`scene_*.jsonl`) is a few short files and what people ask about them. Where the question
+wants something particular, the answer stands with it (`a`) and the piece of a line that proves it
+(`see`): it is given only after a result has shown that line, and cites its place. All other answers
+are made from the results, as for real codebases.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent_training import patterns, results
+from agent_training.asked import CALLS, call_of, typed
+from agent_training.asking import Row, make_row
+from agent_training.intents import changes, documents, facts, kinds, listings, symbols
+from agent_training.mine import Codebase
+from agent_training.oracle import Executor, Run, Unusable
+from agent_training.phrasing import Asked, Scene
+
+MISSING = 0.06
+"""How many of the changes are asked of a codebase that lacks their file."""
+_SLOT = {"name": "symbol", "path": "file", "text": "string"}
+_SLOTS = {
+    "kind": {"name": "kind"},
+    "importers": {"name": "module"},
+    "write": {"path": "newfile"},
+    "find": {"glob": "filename"},
+}
+_LINE = re.compile(r"^(\d+)\t(.*)$")
+_HIT = re.compile(r"^(.+?):(\d+): ?(.*)$")
+_READ = re.compile(r"^(.+): lines \d+-\d+ of \d+")
+
+
+@dataclass(frozen=True)
+class _Seen:
+    path: str
+    line: int
+
+
+def rows(scene: Scene, folder: Path, copies: int, seed: int) -> tuple[list[Row], list[str]]:
+    """Each question `copies` times with its dialogue, and why others cannot be answered.
+
+    `folder`: an empty one, where the scene's files are laid out.
+    """
+    whole, lacking = folder / "whole", folder / "lacking"
+    for path, text in scene.files.items():
+        _lay(whole, path, text)
+    made: list[Row] = []
+    problems: list[str] = []
+    memory: dict[str, str] = {}
+    for ask in scene.asks:
+        for number in range(copies):
+            rng = random.Random(f"{seed} {ask.question} {number}")
+            question = typed(ask, rng) if number else ask.question
+            root, known = whole, memory
+            if number and ask.do in ("edit", "change") and rng.random() < MISSING:
+                root, known = lacking, {}
+                lacking.mkdir(exist_ok=True)
+            run = Run(Codebase("scene", root), slots(ask), Executor(Codebase("scene", root), known))
+            run.question = ask.question
+            try:
+                run.answer = _answer(run, ask, scene)
+            except (Unusable, ValueError) as error:
+                problems.append(f"{ask.question!r}: {error}")
+                break
+            made.append(
+                make_row(run.messages(question), f"scene:{ask.do}", "hand-written", ask.family,
+                         "tool")
+            )  # fmt: skip
+    return made, problems
+
+
+def _lay(root: Path, path: str, text: str) -> None:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def slots(ask: Asked) -> dict[str, str]:
+    """The fields under the names that answers look for."""
+    fields = {name: str(value) for name, value in ask.fields.items()}
+    found = {_SLOT.get(name, name): value for name, value in fields.items()}
+    if "file" in found:
+        found["file"] = found["file"].rstrip("/")
+    for name, slot in _SLOTS.get(ask.do, {}).items():
+        found[slot] = fields[name].removeprefix("**/")
+    return found
+
+
+def _answer(run: Run, ask: Asked, scene: Scene) -> str:
+    if "see" in ask.fields:
+        return _proved(run, ask, scene)
+    if ask.do == "change":
+        return _changed(run, ask)
+    counted = f"{ask.do} count" if ask.fields.get("count") else ask.do
+    if counted not in ANSWERS:
+        raise Unusable(f"{counted} needs an answer")
+    said = ANSWERS[counted](run)
+    tool, arguments, _ = run.calls[0]
+    if (tool, arguments) != call_of(ask):
+        raise Unusable(f"{ask.do} begins with {tool} {arguments}, not {call_of(ask)}")
+    return said
+
+
+def _proved(run: Run, ask: Asked, scene: Scene) -> str:
+    """The first call, then the file with the proof if the result only names it."""
+    see = ask.fields["see"]
+    tool, arguments = call_of(ask)
+    result = run.call(tool, **arguments)
+    if meant := results.meant(result):
+        arguments = arguments | {"path": meant}
+        result = run.call(tool, **arguments)
+    seen = _find(see, result)
+    if seen is None:
+        home = next(path for path, text in scene.files.items() if see in text)
+        seen = _find(see, run.call("read_file", **_reading(home, see, result, scene)))
+    if seen is None:
+        raise Unusable(f"no result shows {see!r}")
+    return f"{ask.fields['a'].strip().rstrip('.')} (`{seen.path}:{seen.line}`)."
+
+
+def _find(see: str, result: str) -> _Seen | None:
+    path = ""
+    for line in results.visible_lines(result):
+        if hit := _HIT.match(line):
+            path = hit[1]
+            if see in hit[3]:
+                return _Seen(path, int(hit[2]))
+        elif read := _READ.match(line):
+            path = read[1]
+        elif (numbered := _LINE.match(line)) and see in numbered[2]:
+            return _Seen(path, int(numbered[1]))
+    return None
+
+
+def _reading(home: str, see: str, result: str, scene: Scene) -> dict[str, Any]:
+    """The arguments that read on where the result points to. Raises Unusable if it does not."""
+    total, shown = results.files(result)
+    if total and home in shown:
+        return {"path": home}
+    hits = [hit for hit in results.matches(result).hits if hit.path == home]
+    if not hits:
+        raise Unusable(f"the result does not lead to {home}")
+    proof = 1 + scene.files[home][: scene.files[home].index(see)].count("\n")
+    start = max((hit.line for hit in hits if hit.line <= proof), default=1)
+    return {"path": home} | ({"start": start} if start > 1 else {})
+
+
+def _changed(run: Run, ask: Asked) -> str:
+    """Find the line first: its exact text is what gets replaced."""
+    path = run.slots["file"]
+    old, new = ask.fields["line"].strip(), ask.fields["becomes"].strip()
+    pattern = patterns.usages(patterns.tail(ask.fields["name"]))
+    result = run.call("grep", pattern=pattern, path=path)
+    meant = results.meant(result)
+    if meant and meant.endswith(f"/{path}"):
+        path, result = meant, run.call("grep", pattern=pattern, path=meant)
+    if result.startswith("Error"):
+        return changes.edited(result)
+    if not any(old in line for line in results.visible_lines(result)):
+        raise Unusable(f"no result shows {old!r}")
+    result = run.call("edit_file", path=path, old=old, new=new)
+    if result.startswith("Error"):
+        raise Unusable(result)
+    return changes.edited(result)
+
+
+def _file(run: Run) -> str:
+    glob = run.slots["filename"]
+    what = f"file that matches `{glob}`" if "*" in glob else f"file named `{glob}`"
+    return listings.files_of(run, glob, what)
+
+
+def _shown(run: Run) -> str:
+    if "start" not in run.slots and "end" not in run.slots:
+        return documents.read(run)
+    run.slots.setdefault("line", run.slots.get("start", "1"))
+    run.slots.setdefault("line2", run.slots.get("end", ""))
+    if run.slots["line"] == run.slots["line2"]:
+        return documents.read_line(run)
+    return documents.read_lines(run)
+
+
+def _linted(run: Run) -> str:
+    return changes.lint_file(run) if "file" in run.slots else changes.lint_all(run)
+
+
+ANSWERS: dict[str, Callable[[Run], str]] = {
+    "define": symbols.define,
+    "usages": symbols.usages,
+    "usages count": symbols.count_usages,
+    "subclasses": symbols.subclasses,
+    "subclasses count": symbols.count_subclasses,
+    "importers": symbols.importers,
+    "text": symbols.text,
+    "kind": kinds.list_kind,
+    "kind count": kinds.count_kind,
+    "classes": listings.lister("class"),
+    "classes count": listings.counter("class"),
+    "functions": listings.lister("function"),
+    "functions count": listings.counter("function"),
+    "interfaces": listings.lister("interface"),
+    "interfaces count": listings.counter("interface"),
+    "tests": listings.lister("test"),
+    "tests count": listings.counter("test"),
+    "todos": listings.list_todos,
+    "todos count": listings.count_todos,
+    "env": listings.list_env,
+    "env count": listings.list_env,
+    "routes": facts.search(patterns.ROUTES, "route"),
+    "routes count": facts.search(patterns.ROUTES, "route"),
+    "commands": facts.search(patterns.COMMANDS, "command"),
+    "commands count": facts.search(patterns.COMMANDS, "command"),
+    "find": _file,
+    "find count": _file,
+    "read": _shown,
+    "lint": _linted,
+    "edit": changes.edit_replace,
+    "write": changes.write_text,
+    "dependencies": documents.dependencies,
+    "version": documents.version,
+    "license": documents.license,
+    "about": documents.about,
+    "install": documents.install,
+    "changelog": facts.changelog,
+    "authors": documents.authors,
+    "runtime": documents.runtime_version,
+    "readme": documents.about,
+    "tasks": facts.tasks,
+}
+"""What `do` names (and ` count` where a number is asked), to the answer made from the results."""
+
+
+def known(do: str) -> bool:
+    return do in CALLS or do == "change"
+
+
+def problems(scenes: Sequence[Scene], folder: Path) -> list[str]:
+    """What is asked but cannot be answered from the tools' results."""
+    found: list[str] = []
+    for number, scene in enumerate(scenes):
+        found += rows(scene, folder / str(number), 1, 0)[1]
+    return found
