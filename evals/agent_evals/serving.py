@@ -23,6 +23,7 @@ from agent.exits import AgentError
 from agent_evals.config import Configuration
 
 _END_SECONDS = 10.0
+_TINY_BYTES = 100_000_000
 _FULL_BATCH = 4
 """Cases at once from which a batch is worth a process."""
 
@@ -107,15 +108,24 @@ def open_(configuration: Configuration, threads: int | None = None) -> Serving:
 def open_all(configuration: Configuration, width: int) -> list[Serving]:
     """As `open_`, for `width` cases at once.
 
-    On a plain CPU a batch of the embedded model keeps one core busy, whatever its size, so where
-    there are cores and cases for it a second process or more share the cases.
+    On a plain CPU a batch of a tiny model keeps one core busy, whatever its size, so where there
+    are cores and cases for it a second process or more share the cases.
     """
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
-    copies = min(cores, width // _FULL_BATCH) if configuration.is_embedded else 1
-    if copies < 2:
+    copies = min(cores, width // _FULL_BATCH)
+    if copies < 2 or not _is_tiny(configuration):
         return [open_(configuration)]
     with ThreadPoolExecutor(copies) as pool:
         return list(pool.map(lambda _: open_(configuration, cores // copies), range(copies)))
+
+
+def _is_tiny(configuration: Configuration) -> bool:
+    from agent.serving import weights
+
+    ref = configuration.model or weights.EMBEDDED
+    if not configuration.is_ours or not (ref == weights.EMBEDDED or Path(ref).is_dir()):
+        return False
+    return weights.disk_bytes(ref, configuration.adapter) <= _TINY_BYTES
 
 
 def _start(configuration: Configuration, threads: int | None) -> Serving:

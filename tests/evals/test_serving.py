@@ -1,5 +1,6 @@
 """A model in a process of its own: what it costs, and that nothing is left of it."""
 
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -33,6 +34,24 @@ def test_the_embedded_model_and_its_costs() -> None:
     assert row["load_seconds"] > 0
     assert row["peak_memory_bytes"] > row["disk_bytes"] > 1_000_000
     assert not answers(endpoint.base_url, endpoint.api_key)
+    opened.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere one process is as fast")
+def test_a_tiny_model_gets_a_core_for_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    opened = serving.open_all(Configuration("embedded"), 8)
+    try:
+        assert len({one.endpoint.base_url for one in opened}) == 2
+        assert all(answers(one.endpoint.base_url, one.endpoint.api_key) for one in opened)
+    finally:
+        for one in opened:
+            one.close()
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_few_cases_share_one_process(width: int) -> None:
+    [opened] = serving.open_all(Configuration("embedded"), width)
     opened.close()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
-from agent_training import asked, checks, imagined, pasted, sources
+from agent_training import asked, checks, imagined, pasted, scenes, sources
 from agent_training.asking import TOOL_NAMES, Job, Row, make_row, no_names, work
 from agent_training.intents import FOLLOW_UPS, INTENTS
 from agent_training.phrasing import Examples, Frame, load, typed
@@ -31,6 +31,8 @@ class Settings:
     """Per hand-written direct phrasing, each typed a little differently."""
     copies_of_asked: int = 4
     """Per question that is written with its first call."""
+    copies_of_scene: int = 5
+    """Per question about a scene, each with its whole dialogue."""
     copies_of_pasted: int = 8
     """The same where the question quotes code: each with other names from real codebases."""
     tool_share: float = 0.55
@@ -59,6 +61,8 @@ def build(settings: Settings, recipe_sources: list[sources.Source], cache: Path,
                 names[split_of(found[0]["family"], settings)][kind] += some
     rows += _direct_rows(settings, examples, names)
     rows += _asked_rows(settings, examples)
+    for scene in examples.scenes:
+        rows += scenes.rows(scene, settings.copies_of_scene, settings.seed)
     rows.sort(key=lambda row: (row["family"], row["source"], json.dumps(row["messages"])))
     random.Random(settings.seed).shuffle(rows)
     rows, refused = checks.accept(rows)

@@ -16,6 +16,8 @@ VERSION_IN_CODE = r"(__version__|VERSION)\b.*[:=]"
 INSTALL = r"(pip|npm|yarn|composer|go|apt|make) (install|get|add|require|run|build)"
 
 AUTHORS = "(?i)author|email"
+LICENSED = "(?i)licen[cs]e"
+DESCRIBED = "(?i)description"
 DEPENDENCIES = r'\bdependencies\b|install_requires|"require"|^require \('
 RUNTIME = r'requires-python|python_requires|"php"|"node"|^go '
 ROUTES = (

@@ -1,4 +1,4 @@
-"""Questions about small codebases that are written down whole, answered by really calling the tools.
+"""Questions about small codebases that are written down whole, answered by really using the tools.
 
 A scene (`scene_*.jsonl`) is a few short files and what people ask about them. Where the question
 wants something particular, the answer stands with it (`a`) and the piece of a line that proves it
@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent_training import patterns, results
-from agent_training.asked import CALLS, call_of, typed
+from agent_training.asked import call_of, typed
 from agent_training.asking import Row, make_row
 from agent_training.intents import changes, documents, facts, kinds, listings, symbols
 from agent_training.mine import Codebase
 from agent_training.oracle import Executor, Run, Unusable
 from agent_training.phrasing import Asked, Scene
 
+CHANGES = ("edit", "change")
 MISSING = 0.06
 """How many of the changes are asked of a codebase that lacks their file."""
 _SLOT = {"name": "symbol", "path": "file", "text": "string"}
@@ -32,6 +34,7 @@ _SLOTS = {
     "write": {"path": "newfile"},
     "find": {"glob": "filename"},
 }
+_IN_MANIFEST = {"license": patterns.LICENSED, "about": patterns.DESCRIBED}
 _LINE = re.compile(r"^(\d+)\t(.*)$")
 _HIT = re.compile(r"^(.+?):(\d+): ?(.*)$")
 _READ = re.compile(r"^(.+): lines \d+-\d+ of \d+")
@@ -43,41 +46,34 @@ class _Seen:
     line: int
 
 
-def rows(scene: Scene, folder: Path, copies: int, seed: int) -> tuple[list[Row], list[str]]:
-    """Each question `copies` times with its dialogue, and why others cannot be answered.
+def rows(scene: Scene, copies: int, seed: int) -> list[Row]:
+    """Each question `copies` times, each typed a little differently, with its dialogue.
 
-    `folder`: an empty one, where the scene's files are laid out.
+    Raises ValueError naming a question that the tools' results do not answer.
     """
-    whole, lacking = folder / "whole", folder / "lacking"
-    for path, text in scene.files.items():
-        _lay(whole, path, text)
     made: list[Row] = []
-    problems: list[str] = []
-    memory: dict[str, str] = {}
-    for ask in scene.asks:
-        for number in range(copies):
-            rng = random.Random(f"{seed} {ask.question} {number}")
-            question = typed(ask, rng) if number else ask.question
-            root, known = whole, memory
-            if number and ask.do in ("edit", "change") and rng.random() < MISSING:
-                root, known = lacking, {}
-                lacking.mkdir(exist_ok=True)
-            run = Run(Codebase("scene", root), slots(ask), Executor(Codebase("scene", root), known))
-            run.question = ask.question
-            try:
-                run.answer = _answer(run, ask, scene)
-            except (Unusable, ValueError) as error:
-                problems.append(f"{ask.question!r}: {error}")
-                break
-            made.append(
-                make_row(run.messages(question), f"scene:{ask.do}", "hand-written", ask.family,
-                         "tool")
-            )  # fmt: skip
-    return made, problems
+    with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as lacking:
+        for path, text in scene.files.items():
+            _lay(Path(whole, path), text)
+        here, nowhere = (Codebase("scene", Path(root)) for root in (whole, lacking))
+        known: dict[str, str] = {}
+        for ask in scene.asks:
+            for number in range(copies):
+                rng = random.Random(f"{seed} {ask.question} {number}")
+                missing = number > 0 and ask.do in CHANGES and rng.random() < MISSING
+                code, memory = (nowhere, {}) if missing else (here, known)
+                run = Run(code, slots(ask), Executor(code, memory), question=ask.question)
+                try:
+                    run.answer = _answer(run, ask, scene)
+                except Unusable as error:
+                    raise ValueError(f"{ask.question!r}: {error}") from None
+                turn = run.messages(typed(ask, rng) if number else ask.question)
+                intent = f"scene:{ask.do}"
+                made.append(make_row(turn, intent, "hand-written", ask.family, "tool"))
+    return made
 
 
-def _lay(root: Path, path: str, text: str) -> None:
-    file = root / path
+def _lay(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
 
@@ -116,6 +112,8 @@ def _proved(run: Run, ask: Asked, scene: Scene) -> str:
     if meant := results.meant(result):
         arguments = arguments | {"path": meant}
         result = run.call(tool, **arguments)
+    if ask.do in _IN_MANIFEST and result.startswith("No files"):
+        result = run.call("grep", pattern=_IN_MANIFEST[ask.do], glob=patterns.MANIFESTS)
     seen = _find(see, result)
     if seen is None:
         home = next(path for path, text in scene.files.items() if see in text)
@@ -235,15 +233,3 @@ ANSWERS: dict[str, Callable[[Run], str]] = {
     "tasks": facts.tasks,
 }
 """What `do` names (and ` count` where a number is asked), to the answer made from the results."""
-
-
-def known(do: str) -> bool:
-    return do in CALLS or do == "change"
-
-
-def problems(scenes: Sequence[Scene], folder: Path) -> list[str]:
-    """What is asked but cannot be answered from the tools' results."""
-    found: list[str] = []
-    for number, scene in enumerate(scenes):
-        found += rows(scene, folder / str(number), 1, 0)[1]
-    return found

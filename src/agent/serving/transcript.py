@@ -168,8 +168,8 @@ class Transcript:
 
 
 def runs_away(text: str) -> bool:
-    """Whether the last `RUNAWAY` characters hold words, but next to nothing new."""
+    """Whether the last `RUNAWAY` characters say next to nothing new, and are no ruler."""
     end = text[-RUNAWAY:]
-    if len(end) < RUNAWAY or not any(character.isalnum() for character in end):
+    if len(end) < RUNAWAY or not any(character.isalnum() for character in end[-_STEP:]):
         return False
     return len(zlib.compress(end.encode())) <= _NEXT_TO_NOTHING

@@ -121,6 +121,8 @@ def compare_files(run: Run) -> str:
 
 
 def _about_without_readme(run: Run) -> str:
+    if said := _manifest(run, patterns.DESCRIBED, ""):
+        return said
     total, shown = results.files(run.call("find_files", glob="*"))
     named = listed([f"`{path}`" for path in shown], total)
     return f"There is no README here. {plural(total, 'file')}{named}."
@@ -129,7 +131,7 @@ def _about_without_readme(run: Run) -> str:
 def license(run: Run) -> str:
     total, shown = results.files(run.call("find_files", glob=patterns.LICENSE))
     if not total:
-        return "I found no licence file."
+        return _manifest(run, patterns.LICENSED, "I found no licence.")
     part = results.excerpt(run.call("read_file", path=shown[0]))
     if part is None:
         raise Unusable("licence not readable")
