@@ -155,5 +155,5 @@ def test_the_same_seed_gives_the_same_rows(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_questions_is_an_error_not_an_empty_set(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"has no questions: .*, direct_\* or asked_"):
+    with pytest.raises(ValueError, match=r"has no questions: .*, asked_\* or scene_"):
         load(tmp_path)
