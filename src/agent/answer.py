@@ -37,6 +37,7 @@ _HELD = 4096  # an escape sequence longer than this is dropped, not waited for
 
 BLOCK = range(20, 1001)  # characters of a repeated block
 TIMES = 3
+RULER = 300  # characters from which a line of dashes, stars or the like is no ruler any more
 
 _FENCE = re.compile(r"^[ \t]*(```|~~~).*$", re.MULTILINE)
 _CALL_MARKUP = re.compile(
@@ -111,15 +112,17 @@ def _quoted(text: str, marker: re.Match[str]) -> bool:
 def repetition(text: str) -> int | None:
     """Where a text that ends in three equal blocks begins to repeat: the end of the first block.
 
-    Call it while the text grows. Code fences and tables repeat legitimately and are left alone.
+    Call it while the text grows. Code fences, tables and rulers repeat legitimately and are left
+    alone.
     """
     start = _prose_start(text)
     for size in BLOCK:
-        first = len(text) - size * TIMES
-        if first < start:
-            return None
         block = text[-size:]
-        if text.endswith(block * TIMES) and re.search(r"\w", block):
+        times = TIMES if re.search(r"\w", block) else max(TIMES, RULER // size)
+        first = len(text) - size * times
+        if len(text) - size * TIMES < start:
+            return None
+        if first >= start and text.endswith(block * times):
             while first > start and text[first - 1] == text[first - 1 + size]:
                 first -= 1
             return _sentence_start(text, first, size) + size

@@ -60,6 +60,13 @@ def test_repetition_keeps_the_first_block() -> None:
     assert text[:end].strip() == ("Start. " + SENTENCE).strip()
 
 
+@pytest.mark.parametrize("piece", ["*", "<", "- ", "-=-"])
+def test_a_ruler_without_an_end_is_repetition(piece: str) -> None:
+    text = "Start. " + piece * 400
+    end = answer.repetition(text)
+    assert end is not None and end < 40
+
+
 @pytest.mark.parametrize(
     "text",
     [
