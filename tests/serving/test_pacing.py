@@ -1,8 +1,12 @@
 """Events of the engine on their way into a stream: joined where they come fast, never lost."""
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any
 
-from agent.serving.app import FRAME_SECONDS, _into
+import pytest
+
+from agent.serving.app import FRAME_SECONDS, Endpoint, _into
 from agent.serving.engine import Event, Finished, Usage
 from agent.serving.transcript import Text
 
@@ -34,3 +38,9 @@ def test_what_comes_fast_is_joined() -> None:
 def test_thoughts_and_words_stay_apart() -> None:
     found = delivered(Text("hm", True), Text("m", True), Text("yes"), END, at_once=False)
     assert found == [Text("hmm", True), Text("yes"), END]
+
+
+@pytest.mark.parametrize(("running", "frames"), [(0, 1), (1, 1), (8, 8)])
+def test_streams_of_a_crowd_wait_longer(running: int, frames: int) -> None:
+    engine: Any = SimpleNamespace(metrics=SimpleNamespace(running=running))
+    assert Endpoint(engine, lambda change: None)._frame() == frames * FRAME_SECONDS

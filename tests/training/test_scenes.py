@@ -40,6 +40,13 @@ def test_an_answer_cites_the_line_that_proves_it() -> None:
     assert [name for name, _ in calls(row)] == ["grep"]
 
 
+def test_a_time_of_day_above_the_proof_is_no_place() -> None:
+    files = {"x.timer": "at=02:30:00\nkeep=true\n"}
+    ask = Asked("q", "read", {"path": "x.timer", "a": "Yes", "see": "keep"}, "f")
+    [row] = scenes.rows(Scene(files, [ask]), 1, 0)
+    assert answer(row) == "Yes (`x.timer:2`)."
+
+
 def test_a_result_that_only_names_the_file_is_followed_by_reading_it() -> None:
     asked = {"do": "find", "glob": "*.yaml", "a": "At most `34` metres", "see": "max_length"}
     [row] = dialogue(**asked)

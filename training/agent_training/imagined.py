@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from agent_tools import Workspace
 from agent_training import patterns
-from agent_training.intents.changes import edited
-from agent_training.oracle import called, calling, returned
+from agent_training.intents.changes import change_line
+from agent_training.mine import Codebase
+from agent_training.oracle import Executor, Run, Unusable
 from agent_training.phrasing import Asked
+from agent_training.scenes import slots
 
 DO = "change"
 _AROUND = 6
@@ -31,25 +32,20 @@ def changes(lines: Sequence[Asked]) -> list[Asked]:
 
 def turn(line: Asked, others: Sequence[Asked], rng: random.Random) -> list[dict[str, Any]]:
     """The calls, their results and the answer. Raises ValueError if the change cannot be made."""
-    fields = line.fields
-    name, path = fields["name"], fields["path"]
-    old, new = fields["line"].strip(), fields["becomes"].strip()
-    calls = [
-        ("grep", {"pattern": patterns.usages(patterns.tail(name)), "path": path}),
-        ("edit_file", {"path": path, "old": old, "new": new}),
-    ]
-    messages: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, path)
+        file = Path(folder, line.fields["path"])
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(_content(line, others, rng), encoding="utf-8")
-        result = ""
-        for number, (tool, arguments) in enumerate(calls, start=1):
-            result = called(Workspace(Path(folder)), tool, arguments)
-            if result.startswith(("Error", "No matches")):
-                raise ValueError(f"{line.question!r}: {tool} says {result}")
-            messages += [calling(tool, arguments, number), returned(result, number)]
-    return [*messages, {"role": "assistant", "content": edited(result)}]
+        code = Codebase("imagined", Path(folder))
+        run = Run(code, slots(line), Executor(code, {}))
+        try:
+            run.answer = change_line(run)
+        except Unusable as error:
+            raise ValueError(f"{line.question!r}: {error}") from None
+    tool, _, result = run.calls[-1]
+    if result.startswith("Error"):
+        raise ValueError(f"{line.question!r}: {tool} says {result}")
+    return run.messages(line.question)[1:]
 
 
 def _content(line: Asked, others: Sequence[Asked], rng: random.Random) -> str:

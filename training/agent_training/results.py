@@ -72,6 +72,23 @@ def _hits(result: str) -> list[Hit]:
     return [Hit(m[1], int(m[2]), m[3].strip()) for m in found if m]
 
 
+def showing(result: str, text: str) -> Hit | None:
+    """The first visible line that holds `text`, of a search (matches or not) or of a file read."""
+    path = ""
+    for line in visible_lines(result):
+        if _FOLLOWS.match(line):
+            number, _, said = line.partition("\t")
+            if text in said:
+                return Hit(path, int(number), said)
+        elif hit := _HIT.match(line):
+            path = hit[1]
+            if text in hit[3]:
+                return Hit(path, int(hit[2]), hit[3])
+        elif read := _READ.match(line):
+            path = read[1]
+    return None
+
+
 def files(result: str) -> tuple[int, list[str]]:
     """The number of files found, and the visible ones."""
     summary = _FILES.match(result)

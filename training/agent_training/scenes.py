@@ -9,17 +9,15 @@ are made from the results, as for real codebases.
 from __future__ import annotations
 
 import random
-import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent_training import patterns, results
 from agent_training.asked import call_of, typed
 from agent_training.asking import Row, make_row
-from agent_training.intents import changes, documents, facts, kinds, listings, symbols
+from agent_training.intents import INTENTS, changes, documents, listings
 from agent_training.mine import Codebase
 from agent_training.oracle import Executor, Run, Unusable
 from agent_training.phrasing import Asked, Scene
@@ -35,15 +33,6 @@ _SLOTS = {
     "find": {"glob": "filename"},
 }
 _IN_MANIFEST = {"license": patterns.LICENSED, "about": patterns.DESCRIBED}
-_LINE = re.compile(r"^(\d+)\t(.*)$")
-_HIT = re.compile(r"^(.+?):(\d+): ?(.*)$")
-_READ = re.compile(r"^(.+): lines \d+-\d+ of \d+")
-
-
-@dataclass(frozen=True)
-class _Seen:
-    path: str
-    line: int
 
 
 def rows(scene: Scene, copies: int, seed: int) -> list[Row]:
@@ -93,11 +82,12 @@ def _answer(run: Run, ask: Asked, scene: Scene) -> str:
     if "see" in ask.fields:
         return _proved(run, ask, scene)
     if ask.do == "change":
-        return _changed(run, ask)
+        return changes.change_line(run)
     counted = f"{ask.do} count" if ask.fields.get("count") else ask.do
-    if counted not in ANSWERS:
+    make = _OWN.get(counted) or INTENTS.get(_INTENT.get(counted, counted))
+    if make is None:
         raise Unusable(f"{counted} needs an answer")
-    said = ANSWERS[counted](run)
+    said = make(run)
     tool, arguments, _ = run.calls[0]
     if (tool, arguments) != call_of(ask):
         raise Unusable(f"{ask.do} begins with {tool} {arguments}, not {call_of(ask)}")
@@ -114,27 +104,14 @@ def _proved(run: Run, ask: Asked, scene: Scene) -> str:
         result = run.call(tool, **arguments)
     if ask.do in _IN_MANIFEST and result.startswith("No files"):
         result = run.call("grep", pattern=_IN_MANIFEST[ask.do], glob=patterns.MANIFESTS)
-    seen = _find(see, result)
+    seen = results.showing(result, see)
     if seen is None:
         home = next(path for path, text in scene.files.items() if see in text)
-        seen = _find(see, run.call("read_file", **_reading(home, see, result, scene)))
+        result = run.call("read_file", **_reading(home, see, result, scene))
+        seen = results.showing(result, see)
     if seen is None:
         raise Unusable(f"no result shows {see!r}")
-    return f"{ask.fields['a'].strip().rstrip('.')} (`{seen.path}:{seen.line}`)."
-
-
-def _find(see: str, result: str) -> _Seen | None:
-    path = ""
-    for line in results.visible_lines(result):
-        if hit := _HIT.match(line):
-            path = hit[1]
-            if see in hit[3]:
-                return _Seen(path, int(hit[2]))
-        elif read := _READ.match(line):
-            path = read[1]
-        elif (numbered := _LINE.match(line)) and see in numbered[2]:
-            return _Seen(path, int(numbered[1]))
-    return None
+    return f"{ask.fields['a'].strip().rstrip('.')} ({seen.place})."
 
 
 def _reading(home: str, see: str, result: str, scene: Scene) -> dict[str, Any]:
@@ -148,25 +125,6 @@ def _reading(home: str, see: str, result: str, scene: Scene) -> dict[str, Any]:
     proof = 1 + scene.files[home][: scene.files[home].index(see)].count("\n")
     start = max((hit.line for hit in hits if hit.line <= proof), default=1)
     return {"path": home} | ({"start": start} if start > 1 else {})
-
-
-def _changed(run: Run, ask: Asked) -> str:
-    """Find the line first: its exact text is what gets replaced."""
-    path = run.slots["file"]
-    old, new = ask.fields["line"].strip(), ask.fields["becomes"].strip()
-    pattern = patterns.usages(patterns.tail(ask.fields["name"]))
-    result = run.call("grep", pattern=pattern, path=path)
-    meant = results.meant(result)
-    if meant and meant.endswith(f"/{path}"):
-        path, result = meant, run.call("grep", pattern=pattern, path=meant)
-    if result.startswith("Error"):
-        return changes.edited(result)
-    if not any(old in line for line in results.visible_lines(result)):
-        raise Unusable(f"no result shows {old!r}")
-    result = run.call("edit_file", path=path, old=old, new=new)
-    if result.startswith("Error"):
-        raise Unusable(result)
-    return changes.edited(result)
 
 
 def _file(run: Run) -> str:
@@ -189,47 +147,35 @@ def _linted(run: Run) -> str:
     return changes.lint_file(run) if "file" in run.slots else changes.lint_all(run)
 
 
-ANSWERS: dict[str, Callable[[Run], str]] = {
-    "define": symbols.define,
-    "usages": symbols.usages,
-    "usages count": symbols.count_usages,
-    "subclasses": symbols.subclasses,
-    "subclasses count": symbols.count_subclasses,
-    "importers": symbols.importers,
-    "text": symbols.text,
-    "kind": kinds.list_kind,
-    "kind count": kinds.count_kind,
-    "classes": listings.lister("class"),
-    "classes count": listings.counter("class"),
-    "functions": listings.lister("function"),
-    "functions count": listings.counter("function"),
-    "interfaces": listings.lister("interface"),
-    "interfaces count": listings.counter("interface"),
-    "tests": listings.lister("test"),
-    "tests count": listings.counter("test"),
-    "todos": listings.list_todos,
-    "todos count": listings.count_todos,
-    "env": listings.list_env,
-    "env count": listings.list_env,
-    "routes": facts.search(patterns.ROUTES, "route"),
-    "routes count": facts.search(patterns.ROUTES, "route"),
-    "commands": facts.search(patterns.COMMANDS, "command"),
-    "commands count": facts.search(patterns.COMMANDS, "command"),
+_OWN: dict[str, Callable[[Run], str]] = {
     "find": _file,
     "find count": _file,
     "read": _shown,
     "lint": _linted,
-    "edit": changes.edit_replace,
-    "write": changes.write_text,
-    "dependencies": documents.dependencies,
-    "version": documents.version,
-    "license": documents.license,
-    "about": documents.about,
-    "install": documents.install,
-    "changelog": facts.changelog,
-    "authors": documents.authors,
-    "runtime": documents.runtime_version,
-    "readme": documents.about,
-    "tasks": facts.tasks,
+    "interfaces count": listings.counter("interface"),
 }
-"""What `do` names (and ` count` where a number is asked), to the answer made from the results."""
+_INTENT = {
+    "usages count": "count_usages",
+    "subclasses count": "count_subclasses",
+    "kind": "list_kind",
+    "kind count": "count_kind",
+    "classes": "list_classes",
+    "classes count": "count_classes",
+    "functions": "list_functions",
+    "functions count": "count_functions",
+    "interfaces": "list_interfaces",
+    "tests": "list_tests",
+    "tests count": "count_tests",
+    "todos": "list_todos",
+    "todos count": "count_todos",
+    "env": "list_env",
+    "env count": "list_env",
+    "routes count": "routes",
+    "commands": "cli_commands",
+    "commands count": "cli_commands",
+    "edit": "edit_replace",
+    "write": "write_text",
+    "runtime": "runtime_version",
+    "readme": "about",
+}
+"""What `do` names (and ` count` where a number is asked), to an intent of another name."""

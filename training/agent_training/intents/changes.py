@@ -75,6 +75,24 @@ def rename_in(run: Run) -> str:
     return edited(run.call("edit_file", path=path, old=hit.text, new=new))
 
 
+def change_line(run: Run) -> str:
+    """Find the line first, in the file meant: its exact text is what gets replaced."""
+    path, old = run.slot("file"), run.slot("line").strip()
+    pattern = patterns.usages(patterns.tail(run.slot("symbol")))
+    found = run.call("grep", pattern=pattern, path=path)
+    meant = results.meant(found)
+    if meant and meant.endswith(f"/{path}"):
+        path, found = meant, run.call("grep", pattern=pattern, path=meant)
+    if found.startswith("Error"):
+        return edited(found)
+    if results.showing(found, old) is None:
+        raise Unusable(f"no result shows {old!r}")
+    result = run.call("edit_file", path=path, old=old, new=run.slot("becomes").strip())
+    if result.startswith("Error"):
+        raise Unusable(result)
+    return edited(result)
+
+
 def edit_constant(run: Run) -> str:
     """Find the line first: its exact text is what gets replaced."""
     name, path, value = run.slot("constant"), run.slot("file"), run.slot("value")
